@@ -1,0 +1,221 @@
+"""What a hardware profile says about a chip, the way an architect would say it. All numbers are SI `Quantity` values.
+
+A profile file may hold only the part that it adds: `inherits` names the files that hold the rest (node ← family ← memory ←
+device), see `estimator.hardware.catalogue`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from estimator.hardware.quantity import Quantity, Unit
+
+Number = Annotated[Quantity, Unit("1")]
+Volt = Annotated[Quantity, Unit("V")]
+Hertz = Annotated[Quantity, Unit("Hz")]
+Watt = Annotated[Quantity, Unit("W")]
+Kelvin = Annotated[Quantity, Unit("K")]
+Second = Annotated[Quantity, Unit("s")]
+Farad = Annotated[Quantity, Unit("F")]
+FaradPerBit = Annotated[Quantity, Unit("F/bit")]
+FaradPerMetre = Annotated[Quantity, Unit("F/m")]
+JoulePerBit = Annotated[Quantity, Unit("J/bit")]
+Byte = Annotated[Quantity, Unit("B")]
+BytePerSecond = Annotated[Quantity, Unit("B/s")]
+MacPerClock = Annotated[Quantity, Unit("MAC/clock")]
+BytePerClock = Annotated[Quantity, Unit("B/clock")]
+KelvinPerWatt = Annotated[Quantity, Unit("K/W")]
+SquareMetre = Annotated[Quantity, Unit("m2")]
+WattPerTransistor = Annotated[Quantity, Unit("W/transistor")]
+FaradPerTransistor = Annotated[Quantity, Unit("F/transistor")]
+TransistorPerSquareMetre = Annotated[Quantity, Unit("transistor/m2")]
+
+
+class Section(BaseModel):
+    """A part of a profile. Unknown keys are errors: a typing mistake must not become a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Process(Section):
+    """The technology node: what one transistor, wire and cell of it costs to switch and leaks."""
+
+    name: str
+    node_nm: float = Field(description="label of the node in nm; a name, not a length")
+    nominal_voltage: Volt
+    threshold_voltage: Volt
+    velocity_exponent: Number = Field(description="a of the alpha-power law f = K (V - Vt)^a / V")
+    full_adder_capacitance: Farad = Field(description="switched per full-adder operation, activity included: E = C V^2")
+    flip_flop_capacitance: FaradPerBit = Field(description="switched per clocked flip-flop bit, local clock included")
+    sram_bit_capacitance: FaradPerBit = Field(description="switched per bit read from a 32 KiB array")
+    wire_capacitance: FaradPerMetre = Field(description="wire with its repeaters; a random bit dissipates C L V^2 / 4")
+    leakage: WattPerTransistor = Field(description="subthreshold leakage power per transistor at the two conditions below")
+    leakage_voltage: Volt
+    leakage_temperature: Kelvin
+    barrier_lowering: Number = Field(description="drain-induced barrier lowering in V/V")
+    subthreshold_ideality: Number = Field(description="n in the subthreshold slope n kT/q ln 10")
+    leakage_temperature_efold: Kelvin = Field(description="leakage grows e-fold per this many kelvin")
+    transistor_density: TransistorPerSquareMetre
+    fo4_delay: Second | None = None
+
+
+class Die(Section):
+    """What was made in that process."""
+
+    transistors: Number
+    area: SquareMetre | None = None
+    multiprocessors: Number = Field(description="enabled SMs, compute units or cores")
+
+
+class Clock(Section):
+    """The operating range, and the voltage that it takes: alpha-power law through (boost, voltage_at_boost), with a floor."""
+
+    minimum: Hertz
+    base: Hertz | None = None
+    boost: Hertz = Field(description="highest sustained clock")
+    voltage_floor: Volt
+    voltage_at_boost: Volt
+    threshold_voltage: Volt
+    velocity_exponent: Number
+    tree_capacitance: FaradPerTransistor = Field(description="clock-tree capacitance switched each cycle, per transistor of the die")
+    gated_share: Number = Field(description="share of the clock tree that still toggles while no kernel runs")
+
+
+class Tensor(Section):
+    """Matrix units of one multiprocessor."""
+
+    fma_per_clock: dict[str, MacPerClock] = Field(description="multiply-adds per clock by number format, dense")
+    dot_length: Number = Field(description="products summed in one fused dot product, at 16 bits")
+    register_bits_per_mac: Number = Field(description="register-file bits moved per multiply-add, at 16-bit operands")
+    shared_bits_per_mac: Number = Field(description="shared-memory bits moved per multiply-add, at 16-bit operands")
+    latch_bits_per_mac: Number = Field(description="pipeline and operand latch bits clocked per multiply-add, at 16-bit operands")
+    macs_per_instruction: Number
+    tile_m: Number
+    tile_n: Number
+
+
+class Vector(Section):
+    """Vector (SIMT) and special-function units of one multiprocessor."""
+
+    fma_per_clock: dict[str, MacPerClock]
+    special_per_clock: Annotated[Quantity, Unit("1")]
+    lanes: Number = Field(description="lanes that share one instruction")
+    register_bits_per_lane: Number = Field(description="register-file bits moved per lane and operation")
+    latch_bits_per_lane: Number
+
+
+class Instruction(Section):
+    """Fetch, decode and scheduling of one instruction for all its lanes."""
+
+    capacitance: Farad
+
+
+class OnChipMemory(Section):
+    """Register file, shared memory / L1 (per multiprocessor) or L2 (whole chip)."""
+
+    capacity: Byte
+    bit_capacitance: FaradPerBit = Field(description="switched per bit that passes this level, array and wires together")
+    bandwidth: BytePerClock | None = Field(default=None, description="bytes per clock, per multiprocessor or (L2) per chip")
+
+
+class Memory(Section):
+    """Off-chip memory: its own supply, so its energy does not follow the core voltage."""
+
+    kind: str
+    capacity: Byte
+    bandwidth: BytePerSecond
+    energy_per_bit: JoulePerBit = Field(description="device, interface and PHY")
+    controller_capacitance: FaradPerBit = Field(description="controller and on-chip path in the core domain, per bit")
+    idle_power: Watt = Field(description="refresh, interface and PHY with no traffic")
+
+
+class Link(Section):
+    """A connection to other devices; bandwidth of the whole device in one direction."""
+
+    bandwidth: BytePerSecond
+    energy_per_bit: JoulePerBit = Field(description="both ends")
+
+
+class Power(Section):
+    """Board power: limits, published idle figures, and the losses of the voltage regulators."""
+
+    limit: Watt
+    minimum_limit: Watt | None = None
+    maximum_limit: Watt | None = None
+    idle: Watt | None = Field(default=None, description="published idle power; compared with, never used as an input")
+    idle_with_context: Watt | None = None
+    board: Watt = Field(description="constant board power: regulators' own use, host interface, telemetry")
+    regulator_efficiency: Number
+
+
+class Thermal(Section):
+    """Junction temperature = ambient + resistance × power."""
+
+    ambient: Kelvin
+    resistance: KelvinPerWatt
+    limit: Kelvin
+
+
+class Achievable(Section):
+    """Share of each peak that good kernels reach while the clock is not throttled."""
+
+    tensor: Number
+    vector: Number
+    memory: Number
+    l2: Number
+
+
+class Profile(Section):
+    """A whole device, ready to be priced. Made by `load_profile`."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    vendor: str
+    architecture: str
+    year: int
+    kind: Literal["gpu", "tpu", "cpu", "accelerator"] = "gpu"
+    notes: str = ""
+    process: Process
+    die: Die
+    clock: Clock
+    tensor: Tensor | None = None
+    vector: Vector
+    instruction: Instruction
+    register_file: OnChipMemory
+    shared_memory: OnChipMemory
+    l2: OnChipMemory
+    memory: Memory
+    links: dict[str, Link] = {}
+    power: Power
+    thermal: Thermal
+    achievable: Achievable
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "Profile":
+        rules = {
+            "clock.minimum must not exceed clock.boost": self.clock.minimum <= self.clock.boost,
+            "clock.voltage_floor must lie between threshold_voltage and voltage_at_boost": (
+                self.clock.threshold_voltage < self.clock.voltage_floor <= self.clock.voltage_at_boost
+            ),
+            "power.regulator_efficiency must lie in (0, 1]": 0 < self.power.regulator_efficiency <= 1,
+            "power.idle must be below power.limit": self.power.idle is None or self.power.idle < self.power.limit,
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+    def quantities(self) -> dict[str, Quantity]:
+        """Every sourced number by dotted path, such as `"memory.bandwidth"`."""
+        return dict(_walk(self, ""))
+
+
+def _walk(value, path):
+    if isinstance(value, Quantity):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _walk(getattr(value, name), f"{path}.{name}".lstrip("."))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _walk(item, f"{path}.{name}")
