@@ -1,0 +1,54 @@
+"""How many joules a training or inference run takes, where they go, and why: from the transistor up to the model.
+
+>>> from estimator import estimate
+>>> print(estimate("llama-3.1-8b", hw="H100"))
+
+Names are fetched from their rooms when they are first used, so `import estimator` costs milliseconds and loads neither torch
+nor any other library outside the standard one.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from estimator.api import compare as compare
+    from estimator.api import estimate as estimate
+    from estimator.api import sweep as sweep
+    from estimator.errors import EstimatorError as EstimatorError
+    from estimator.hardware.catalogue import list_profiles as list_profiles
+    from estimator.hardware.catalogue import load_profile as load_profile
+    from estimator.model.architecture import list_models as list_models
+    from estimator.model.tracing import trace as trace
+    from estimator.report.estimate import Estimate as Estimate
+    from estimator.run.settings import Inference as Inference
+    from estimator.run.settings import Training as Training
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Estimate": "estimator.report.estimate",
+    "EstimatorError": "estimator.errors",
+    "Inference": "estimator.run.settings",
+    "Training": "estimator.run.settings",
+    "compare": "estimator.api",
+    "estimate": "estimator.api",
+    "list_models": "estimator.model.architecture",
+    "list_profiles": "estimator.hardware.catalogue",
+    "load_profile": "estimator.hardware.catalogue",
+    "sweep": "estimator.api",
+    "trace": "estimator.model.tracing",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(sorted(_HOME))}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access is an ordinary one
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
