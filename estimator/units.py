@@ -28,8 +28,6 @@ def split_unit(unit: str) -> tuple[float, str]:
 def _split_part(part: str, whole: str) -> tuple[float, str]:
     if part in BASE:
         return 1.0, part
-    if part == "mm2":
-        return 1e-6, "m2"
     if part == "Wh":
         return SECONDS_PER_HOUR, "J"
     for prefix, factor in (BINARY_PREFIX | PREFIX).items():
@@ -38,7 +36,7 @@ def _split_part(part: str, whole: str) -> tuple[float, str]:
             if rest == "Wh":
                 return factor * SECONDS_PER_HOUR, "J"
             if rest in BASE and rest != "1":
-                return factor, rest
+                return (factor**2 if rest == "m2" else factor), rest  # a prefix belongs to the metre: 1 um2 is 1e-12 m2
     raise InvalidSetting(f"unknown unit {whole!r}: expected a prefix and one of {', '.join(sorted(BASE))}, or a ratio of them, such as 'pJ/bit'")
 
 
