@@ -1,0 +1,50 @@
+"""Every number in `hardware_profiles/` says where it comes from: beside it, or at the top of its file."""
+
+import re
+import tomllib
+
+from tests.lint.source import ROOT, report
+
+STATUSES = {"datasheet", "measured", "derived", "assumed"}
+LABELS = {"year", "node_nm"}  # names that look like numbers
+QUANTITY = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)? ?\S*")
+
+
+def is_number(value: object) -> bool:
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)) or (isinstance(value, str) and bool(QUANTITY.fullmatch(value)))
+
+
+def leaves(table: dict, path: str = ""):
+    """Every number of a profile as (dotted path, its own table or an empty one)."""
+    for key, value in table.items():
+        where = f"{path}.{key}".lstrip(".")
+        if isinstance(value, dict):
+            yield from [(where, value)] if "value" in value else leaves(value, where)
+        elif key not in LABELS and is_number(value):
+            yield where, {}
+
+
+def faults_of(table: dict):
+    """Numbers without a source, and statuses that nobody defined."""
+    for where, own in leaves(table):
+        source, status = own.get("source", table.get("source", "")), own.get("status", table.get("status", "assumed"))
+        if not str(source).strip():
+            yield f"{where} has no source"
+        if status not in STATUSES:
+            yield f"{where} has the unknown status {status!r}"
+
+
+def test_every_number_has_a_source():
+    files = sorted((ROOT / "hardware_profiles").rglob("*.toml"))
+    assert files
+    tables = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in files}
+    faults = [f"{path.relative_to(ROOT)}: {fault}" for path, table in tables.items() for fault in faults_of(table)]
+    assert not faults, report(faults, "Give `source` at the top of the file, or { value = …, source = … } at the number.")
+
+
+def test_a_number_without_a_source_is_noticed():
+    assert list(faults_of({"power": {"limit": 700}})) == ["power.limit has no source"]
+    assert list(faults_of({"clock": {"boost": "1980 MHz"}})) == ["clock.boost has no source"]
+    assert list(faults_of({"source": "x", "power": {"limit": {"value": 700, "source": " "}}})) == ["power.limit has no source"]
+    assert list(faults_of({"source": "x", "status": "guessed", "a": 1})) == ["a has the unknown status 'guessed'"]
+    assert not list(faults_of({"source": "NVIDIA H100 datasheet", "year": 2022, "power": {"limit": "700 W"}}))
