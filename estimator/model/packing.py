@@ -1,0 +1,104 @@
+"""Kernels as compact JSON data: every distinct tensor and signature is written once and referred to by its index.
+
+A number is itself, a polynomial its text. Among an operation's arguments, where text may also be an option's name, a
+one-key object says what is meant: {"t": index} a tensor, {"p": "batch*sequence"} a polynomial, {"f": "inf"} a float that
+JSON has no word for. Nothing in a file is ever executed.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from estimator.errors import InvalidSetting
+from estimator.model.polynomial import Polynomial
+from estimator.model.work import Kernel, Signature, TensorSpec
+
+
+class Packer:
+    """Collects the tables while kernels are packed."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[TensorSpec, int] = {}
+        self._signatures: dict[Signature, int] = {}
+        self._rows: dict[str, list[Any]] = {"tensors": [], "signatures": []}
+
+    def tables(self) -> dict[str, list[Any]]:
+        """Rows of tensors [format, shape, expanded] and signatures [op, arguments, outputs] so far."""
+        return self._rows
+
+    def kernel(self, kernel: Kernel) -> list[Any]:
+        """One kernel as a row in the order of its fields."""
+        signatures = [self.signature(signature) for signature in kernel.signatures]
+        reads, writes = (None if specs is None else [self.tensor(spec) for spec in specs] for specs in (kernel.reads, kernel.writes))
+        return [kernel.name, kernel.kind, kernel.phase, kernel.module, signatures, reads, writes, kernel.format, kernel.count, _runs(kernel.layers)]
+
+    def signature(self, signature: Signature) -> int:
+        if signature not in self._signatures:
+            arguments = {name: self._value(value) for name, value in signature.arguments}
+            self._rows["signatures"].append([signature.op, arguments, [self.tensor(spec) for spec in signature.outputs]])
+            self._signatures[signature] = len(self._signatures)
+        return self._signatures[signature]
+
+    def tensor(self, spec: TensorSpec) -> int:
+        if spec not in self._tensors:
+            shape = [str(size) if isinstance(size, Polynomial) else size for size in spec.shape]
+            self._rows["tensors"].append([spec.format, shape, list(spec.expanded)])
+            self._tensors[spec] = len(self._tensors)
+        return self._tensors[spec]
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, TensorSpec):
+            return {"t": self.tensor(value)}
+        if isinstance(value, Polynomial):
+            return {"p": str(value)}
+        if isinstance(value, tuple):
+            return [self._value(part) for part in value]
+        if isinstance(value, float) and not isfinite(value):
+            return {"f": str(value)}
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise InvalidSetting(f"argument {value!r} of type {type(value).__name__} cannot be stored: expected a tensor, number, text or tuple of them")
+
+
+class Unpacker:
+    """Reads back what a `Packer` wrote; kernels share their tensors and signatures."""
+
+    def __init__(self, tables: Mapping[str, list[Any]]) -> None:
+        self._polynomials: dict[str, Polynomial] = {}
+        self._tensors = [TensorSpec(tuple(map(self._size, shape)), form, tuple(expanded)) for form, shape, expanded in tables["tensors"]]
+        self._signatures = [self._signature(*row) for row in tables["signatures"]]
+
+    def kernel(self, row: list[Any]) -> Kernel:
+        """The kernel of one row."""
+        name, kind, phase, module, signatures, reads, writes, form, count, runs = row
+        reads, writes = (None if indices is None else tuple(self._tensors[i] for i in indices) for indices in (reads, writes))
+        layers = tuple(layer for first, last in runs for layer in range(first, last + 1))
+        return Kernel(name, kind, phase, module, tuple(self._signatures[i] for i in signatures), reads, writes, form, count, layers)
+
+    def _signature(self, op: str, arguments: dict[str, Any], outputs: list[int]) -> Signature:
+        return Signature(op, tuple((name, self._value(value)) for name, value in arguments.items()), tuple(self._tensors[i] for i in outputs))
+
+    def _size(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in self._polynomials:
+            self._polynomials[value] = Polynomial.parse(value)
+        return self._polynomials[value]
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(self._value(part) for part in value)
+        if isinstance(value, dict):
+            ((tag, content),) = value.items()
+            return {"t": self._tensors.__getitem__, "p": self._size, "f": float}[tag](content)
+        return value
+
+
+def _runs(layers: tuple[int, ...]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and runs[-1][1] == layer - 1:
+            runs[-1][1] = layer
+        else:
+            runs.append([layer, layer])
+    return runs

@@ -1,0 +1,99 @@
+"""A lifted program: the kernels of one step of a model for any size, without torch.
+
+A step is a prefill, one decoded token, one training step. Its kernels are those of a trace, their dimensions polynomials of
+the program's symbols; `Program.at` puts numbers in their place.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from estimator.errors import InvalidSetting, unknown_name
+from estimator.model.packing import Packer, Unpacker
+from estimator.model.polynomial import Polynomial
+from estimator.model.work import Kernel, Signature, TensorSpec
+
+SMALLEST = {"past": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Kernels by fusion ("eager": one per operation; "fused": as a compiler groups them), in launch order.
+
+    `symbols` names the sizes: `batch` sequences (or images), `sequence` tokens of each, `past` tokens in the cache, `target`
+    decoder tokens of an encoder-decoder's training step.
+    """
+
+    symbols: tuple[str, ...]
+    kernels: Mapping[str, tuple[Kernel, ...]]
+
+    def at(self, fusion: str = "eager", **sizes: Any) -> tuple[Kernel, ...]:
+        """The kernels at these sizes: whole numbers stay whole; an array is widened to float64 and makes every dimension an array.
+
+        Raises `InvalidSetting` for a missing, unknown or non-positive size, `UnknownName` for another fusion.
+        """
+        if fusion not in self.kernels:
+            raise unknown_name("fusion", fusion, self.kernels, "It says how operations are grouped into kernels.")
+        if set(sizes) != set(self.symbols):
+            raise InvalidSetting(f"sizes {', '.join(sorted(sizes)) or 'none'} given: expected exactly {', '.join(self.symbols)}")
+        for name, value in sizes.items():
+            _check(name, value)
+        substitute = _Substitution(lambda polynomial: polynomial(**sizes))
+        return tuple(substitute.kernel(kernel) for kernel in self.kernels[fusion])
+
+    def pack(self, packer: Packer) -> dict[str, Any]:
+        """Plain data for JSON; tensors and signatures go to the packer's shared tables."""
+        return {"symbols": self.symbols, "kernels": {fusion: [packer.kernel(k) for k in ks] for fusion, ks in self.kernels.items()}}
+
+    @classmethod
+    def unpack(cls, data: Mapping[str, Any], unpacker: Unpacker) -> "Program":
+        """The program that `pack` wrote."""
+        kernels = {fusion: tuple(unpacker.kernel(row) for row in rows) for fusion, rows in data["kernels"].items()}
+        return cls(tuple(data["symbols"]), kernels)
+
+    def to_json(self) -> dict[str, Any]:
+        """The program by itself as plain JSON data, its tables included."""
+        packer = Packer()
+        program = self.pack(packer)
+        return {"tables": packer.tables(), "program": program}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Program":
+        """The program that `to_json` wrote."""
+        return cls.unpack(data["program"], Unpacker(data["tables"]))
+
+
+class _Substitution:
+    """Replaces every polynomial inside kernels; what kernels share is computed once."""
+
+    def __init__(self, value_of: Callable[[Polynomial], Any]) -> None:
+        self.value_of = value_of
+        self.done: dict[int, Any] = {}
+
+    def kernel(self, kernel: Kernel) -> Kernel:
+        return replace(kernel, signatures=self(kernel.signatures), reads=self(kernel.reads), writes=self(kernel.writes))
+
+    def __call__(self, value: Any) -> Any:
+        if not isinstance(value, (TensorSpec, Signature, Polynomial, tuple)):
+            return value
+        if id(value) not in self.done:
+            self.done[id(value)] = self._replace(value)
+        return self.done[id(value)]
+
+    def _replace(self, value: Any) -> Any:
+        if isinstance(value, Polynomial):
+            return self.value_of(value)
+        if isinstance(value, TensorSpec):
+            return replace(value, shape=self(value.shape))
+        if isinstance(value, Signature):
+            return replace(value, arguments=tuple((name, self(v)) for name, v in value.arguments), outputs=self(value.outputs))
+        return tuple(self(part) for part in value)
+
+
+def _check(name: str, value: Any) -> None:
+    if not (isinstance(value, (int, float)) or hasattr(value, "dtype")):
+        return
+    smallest = SMALLEST.get(name, 1)
+    holds = (value >= smallest) & (value < float("inf"))
+    if not (holds.all() if hasattr(holds, "all") else holds):
+        raise InvalidSetting(f"{name}={value!r}: expected finite numbers of at least {smallest}")
