@@ -106,7 +106,7 @@ def _resolve(table: dict, where: str, beside: Path | None, seen: tuple[str, ...]
             raise ProfileError(f"{where} inherits {parent!r} in a circle: {' ← '.join((*seen, parent))}; break it")
         path = _find_part(parent, where, beside)
         _merge(result, _resolve(_read(path), path.name, path.parent, (*seen, parent)))
-    _merge(result, _with_provenance(table, source, status))
+    _merge(result, with_provenance(table, source, status))
     return result
 
 
@@ -119,16 +119,17 @@ def _find_part(name: str, where: str, beside: Path | None) -> Path:
     raise ProfileError(f"{where}: {unknown_name('parent profile', name, known, 'Correct `inherits`.')}")
 
 
-TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "node_nm"}
+TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "node_nm", "fusion"}
 
 
-def _with_provenance(table: Mapping, source: str, status: str) -> dict:
+def with_provenance(table: Mapping, source: str, status: str) -> dict:
+    """`table` with the file's default source and status put on every number that states none."""
     result: dict = {}
     for key, value in table.items():
         if key in TEXT:
             result[key] = value
         elif isinstance(value, Mapping) and "value" not in value:
-            result[key] = _with_provenance(value, source, status)
+            result[key] = with_provenance(value, source, status)
         else:
             leaf = dict(value) if isinstance(value, Mapping) else {"value": value}
             result[key] = {"source": source, "status": status} | leaf

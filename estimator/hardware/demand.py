@@ -1,0 +1,28 @@
+"""What one kernel asks of a chip, in the chip's own words: multiply-adds, lane operations, bytes at each memory level."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One launch of a kernel.
+
+    `macs` are the multiply-adds that run, `mac_slots` those that the occupied units could have run in the same time (tile
+    and wave quantisation make it larger). `unit` says where: "tensor" or "vector". Bytes count what crosses each level:
+    `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
+    `overhead` is the time in seconds that the launch costs on top of the execution, `interval` the shortest time between
+    two launches that the host allows.
+    """
+
+    macs: float = 0.0
+    mac_slots: float = 0.0
+    mac_format: str = "fp32"
+    unit: str = "tensor"
+    vector_ops: float = 0.0
+    special_ops: float = 0.0
+    vector_format: str = "fp32"
+    shared_bytes: float = 0.0
+    l2_bytes: float = 0.0
+    memory_bytes: float = 0.0
+    overhead: float = 0.0
+    interval: float = 0.0

@@ -1,0 +1,80 @@
+"""FLOP and bytes become counts of switching events; an event at a voltage becomes joules.
+
+Every event but a DRAM bit is a capacitance charged and discharged in the core's voltage domain, E = C V². The DRAM has its
+own supply, so its energy per bit does not follow the core voltage.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from estimator.circuit.arithmetic import full_adders, storage_bits
+from estimator.hardware.demand import Demand
+from estimator.hardware.schema import Profile
+
+BITS_PER_BYTE = 8
+REFERENCE_BITS = 16  # the per-multiply-add bit counts of a profile are stated at 16-bit operands
+
+TENSOR, VECTOR, ISSUE = "tensor units", "vector units", "instruction issue"
+REGISTERS, SHARED, L2, MEMORY = "register file", "shared memory / L1", "L2 and on-chip network", "memory"
+
+Counts = dict[tuple[str, str], float]  # (component, event) -> events
+
+
+def count_events(demand: Demand, profile: Profile) -> Counts:
+    """Switching events of one launch, by (component, event)."""
+    counts: Counts = defaultdict(float)
+    for component, event, count in (*_matrix_events(demand, profile), *_lane_events(demand, profile), *_byte_events(demand)):
+        if count:
+            counts[component, event] += count
+    return dict(counts)
+
+
+def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
+    if demand.macs and demand.unit == "vector":
+        yield from _operations(demand.macs, full_adders("fma", demand.mac_format), profile)
+    elif demand.macs:
+        unit = profile.tensor
+        width = storage_bits(demand.mac_format) / REFERENCE_BITS
+        length = unit.dot_length / width
+        yield TENSOR, "full_adder", demand.macs * full_adders("dot", demand.mac_format, dot_length=length)
+        yield TENSOR, "flip_flop_bit", demand.macs * unit.latch_bits_per_mac * width
+        yield REGISTERS, "register_bit", demand.macs * unit.register_bits_per_mac * width
+        yield SHARED, "shared_bit", demand.macs * unit.shared_bits_per_mac * width
+        yield ISSUE, "instruction", demand.macs / (unit.macs_per_instruction / width)
+
+
+def _lane_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
+    yield from _operations(demand.vector_ops, full_adders("fma", demand.vector_format), profile)
+    # a special function is a table look-up and a quadratic interpolation: two multiply-adds (Oberman and Siu, ARITH 2005)
+    yield from _operations(demand.special_ops, 2 * full_adders("fma", demand.vector_format), profile)
+
+
+def _operations(count: float, adders: float, profile: Profile) -> Iterator[tuple[str, str, float]]:
+    unit = profile.vector
+    yield VECTOR, "full_adder", count * adders
+    yield VECTOR, "flip_flop_bit", count * unit.latch_bits_per_lane
+    yield REGISTERS, "register_bit", count * unit.register_bits_per_lane
+    yield ISSUE, "instruction", count / unit.lanes
+
+
+def _byte_events(demand: Demand) -> Iterator[tuple[str, str, float]]:
+    yield REGISTERS, "register_bit", demand.l2_bytes * BITS_PER_BYTE
+    yield SHARED, "shared_bit", (demand.shared_bytes + demand.l2_bytes) * BITS_PER_BYTE
+    yield L2, "l2_bit", demand.l2_bytes * BITS_PER_BYTE
+    yield MEMORY, "controller_bit", demand.memory_bytes * BITS_PER_BYTE
+    yield MEMORY, "dram_bit", demand.memory_bytes * BITS_PER_BYTE
+
+
+def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
+    """Joules of one event of each kind with the core at `voltage` (V)."""
+    capacitance = {
+        "full_adder": profile.process.full_adder_capacitance,
+        "flip_flop_bit": profile.process.flip_flop_capacitance,
+        "register_bit": profile.register_file.bit_capacitance,
+        "shared_bit": profile.shared_memory.bit_capacitance,
+        "l2_bit": profile.l2.bit_capacitance,
+        "controller_bit": profile.memory.controller_capacitance,
+        "instruction": profile.instruction.capacitance,
+        "clock_cycle": profile.clock.tree_capacitance * profile.die.transistors,
+    }
+    return {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": float(profile.memory.energy_per_bit)}

@@ -1,0 +1,73 @@
+"""Time of a kernel: the longest of its resources, each at its achievable fraction, plus what the launch costs.
+
+Resources in the core's clock domain take cycles; DRAM takes seconds. Keeping the two apart lets the operating point be
+solved without looking at the kernels again.
+"""
+
+from dataclasses import dataclass
+
+from estimator.errors import ProfileError
+from estimator.hardware.demand import Demand
+from estimator.hardware.schema import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Cycles of the busiest on-chip resource, seconds of DRAM, and the launch's overhead and interval in seconds."""
+
+    cycles: float
+    core_resource: str
+    memory_seconds: float
+    overhead: float
+    interval: float
+
+    def execution(self, clock: float) -> float:
+        """Seconds in which the kernel runs at `clock` (Hz)."""
+        return max(self.cycles / clock, self.memory_seconds)
+
+    def seconds(self, clock: float) -> float:
+        """Seconds from this launch to the next."""
+        return max(self.execution(clock) + self.overhead, self.interval)
+
+    def bound(self, clock: float) -> str:
+        """The resource that sets the time: "tensor", "vector", "special", "L2", "memory" or "launch"."""
+        if self.seconds(clock) > 2 * self.execution(clock):
+            return "launch"
+        return "memory" if self.memory_seconds >= self.cycles / clock else self.core_resource
+
+
+def duration(demand: Demand, profile: Profile) -> Duration:
+    """Roofline of one launch (Williams, Waterman and Patterson, CACM 2009) with one roof per unit and memory level."""
+    cycles = core_cycles(demand, profile)
+    resource = max(cycles, key=cycles.__getitem__)
+    memory = demand.memory_bytes / (profile.memory.bandwidth * profile.achievable.memory)
+    return Duration(cycles[resource], resource, memory, demand.overhead, demand.interval)
+
+
+def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
+    """Core clock cycles that each on-chip resource needs for one launch."""
+    processors = float(profile.die.multiprocessors)
+    vector = rate(profile, "vector", demand.vector_format) * processors * profile.achievable.vector
+    cycles = {
+        "vector": demand.vector_ops / vector,
+        "special": demand.special_ops / (profile.vector.special_per_clock * processors * profile.achievable.vector),
+    }
+    if demand.mac_slots:
+        matrix = rate(profile, demand.unit, demand.mac_format) * processors
+        achievable = profile.achievable.tensor if demand.unit == "tensor" else profile.achievable.vector
+        cycles[demand.unit] = demand.mac_slots / (matrix * achievable) + cycles.get(demand.unit, 0.0)
+    if profile.l2.bandwidth is not None:
+        cycles["L2"] = demand.l2_bytes / (profile.l2.bandwidth * profile.achievable.l2)
+    return cycles
+
+
+def rate(profile: Profile, unit: str, number_format: str) -> float:
+    """Multiply-adds per clock and multiprocessor; raises `ProfileError` where the unit lacks the format."""
+    section = getattr(profile, unit)
+    try:
+        return float(section.fma_per_clock[number_format])
+    except (AttributeError, KeyError):
+        known = ", ".join(section.fma_per_clock) if section else "no such unit"
+        raise ProfileError(
+            f"{profile.name} has no {unit} rate for {number_format!r} (it has: {known}); add it to {unit}.fma_per_clock"
+        ) from None

@@ -1,0 +1,67 @@
+"""Joins the two sides of the house: a kernel of the model becomes a demand on the chip."""
+
+from estimator.hardware.demand import Demand
+from estimator.hardware.roofline import rate
+from estimator.hardware.schema import Profile
+from estimator.model.rules import work_of
+from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
+from estimator.run.formats import lane_format, matrix_unit
+from estimator.run.stack import Stack
+from estimator.run.tiling import Tiling, best_tiling
+
+
+def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
+    """What one launch of `kernel` asks of the chip under a software stack."""
+    work = work_of(kernel)
+    unit, number_format = matrix_unit(_matrix_format(kernel, stack), profile)
+    slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile)
+    return Demand(
+        macs=work.tensor_flop / 2,
+        mac_slots=slots,
+        mac_format=number_format,
+        unit=unit,
+        vector_ops=work.vector_flop,
+        special_ops=work.special_flop,
+        vector_format=lane_format(kernel.format),
+        l2_bytes=l2_bytes,
+        memory_bytes=memory_bytes,
+        overhead=stack.kernel_overhead,
+        interval=stack.launch_interval,
+    )
+
+
+def _matrix_format(kernel: Kernel, stack: Stack) -> str:
+    as_tf32 = stack.fp32_convolution_as_tf32 if kernel.kind == "convolution" else stack.fp32_matmul_as_tf32
+    return "tf32" if kernel.format == "fp32" and as_tf32 else kernel.format
+
+
+def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile) -> tuple[float, float, float]:
+    """Slots, L2 bytes and memory bytes of one launch; what is not a matrix product moves each byte once."""
+    moved = work.read + work.write
+    if not work.products:
+        return 0.0, moved, moved
+    width = BYTES[kernel.format]
+    speed = rate(profile, unit, number_format) * profile.die.multiprocessors
+    tilings = [best_tiling(product, width, profile, speed) for product in work.products]
+    slots = sum(tiling.slots for tiling in tilings)
+    if kernel.kind == "attention":
+        return slots, max(moved, _attention_l2_bytes(work.products, width, profile)), moved
+    reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(_compulsory(p, width) for p in work.products), 0.0)
+    return slots, max(moved, sum(tiling.l2_bytes for tiling in tilings)), moved + reread
+
+
+def _compulsory(product: MatrixProduct, width: float) -> float:
+    return product.batch * width * (product.m * product.k + product.n * product.k + product.m * product.n)
+
+
+def _attention_l2_bytes(products: tuple[MatrixProduct, ...], width: float, profile: Profile) -> float:
+    """Fused attention keeps a tile of queries on chip and streams keys and values past it, once per tile of queries.
+
+    A single query row per sequence (decode) streams them once; the heads of a group share the stream.
+    """
+    tile = float(profile.tensor.tile_m) if profile.tensor else 1.0
+    passes = (product.batch * product.executed * (product.m / tile) * product.n * product.k for product in products)
+    return width * sum(passes)
+
+
+__all__ = ["Tiling", "demand_of"]

@@ -1,0 +1,104 @@
+"""A phase of a run: kernels that repeat under one operating point, each with its time and its joules by event."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
+from estimator.hardware.operating_point import Load, OperatingPoint, settle, static_power
+from estimator.hardware.roofline import Duration, duration
+from estimator.hardware.schema import Profile
+from estimator.model.rules import work_of
+from estimator.model.work import Kernel
+from estimator.run.demands import demand_of
+from estimator.run.stack import Stack
+
+CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kernel of a phase, all its launches together: seconds, joules and event counts by (component, event)."""
+
+    name: str
+    kind: str
+    module: str
+    layers: tuple[int, ...]
+    launches: float
+    time: float
+    bound: str
+    energy: dict[tuple[str, str], float]
+    events: dict[tuple[str, str], float]
+    flop: float = 0.0
+    matmul_flop: float = 0.0
+    traffic: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Entries that ran at one operating point. `steps` says how often the phase's body repeated."""
+
+    name: str
+    steps: float
+    point: OperatingPoint
+    entries: tuple[Entry, ...]
+
+
+def price(
+    name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0, gap: bool = True
+) -> Phase:
+    """Time and energy of `kernels`, repeated `steps` times, with `sequences` in flight (they cost host time each step)."""
+    parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
+    host = stack.step_overhead + sequences * stack.sequence_overhead
+    if gap and host > 0:
+        parts.append((None, Load(steps, {}, Duration(0.0, "host", 0.0, host, 0.0)), {}))
+    point = settle(profile, [load for _, load, _ in parts])
+    return Phase(name, steps, point, tuple(_entry(kernel, load, traffic, profile, point) for kernel, load, traffic in parts))
+
+
+def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple[Kernel, Load, dict[str, float]]:
+    demand = demand_of(kernel, profile, stack)
+    counts = count_events(demand, profile)
+    shared = sum(count for (_, event), count in counts.items() if event == "shared_bit") / BITS_PER_BYTE
+    registers = sum(count for (_, event), count in counts.items() if event == "register_bit") / BITS_PER_BYTE
+    traffic = {"register": registers, "shared": shared, "l2": demand.l2_bytes, "memory": demand.memory_bytes}
+    return kernel, Load(kernel.launches * steps, counts, duration(demand, profile)), traffic
+
+
+def _entry(kernel: Kernel | None, load: Load, traffic: dict[str, float], profile: Profile, point: OperatingPoint) -> Entry:
+    seconds = load.duration.seconds(point.clock) * point.stretch
+    running = load.duration.execution(point.clock)
+    energy, events = _joules(load.counts, running, seconds, profile, point)
+    work = work_of(kernel) if kernel else None
+    n = load.launches
+    return Entry(
+        name=kernel.name if kernel else "host gap",
+        kind=kernel.kind if kernel else "host",
+        module=kernel.module if kernel else "",
+        layers=kernel.layers if kernel else (),
+        launches=n,
+        time=n * seconds,
+        bound=load.duration.bound(point.clock) if kernel else "host",
+        energy={key: n * joules for key, joules in energy.items()},
+        events={key: n * count for key, count in events.items()},
+        flop=n * work.flop if work else 0.0,
+        matmul_flop=n * work.matmul_flop if work else 0.0,
+        traffic={level: n * amount for level, amount in traffic.items()},
+    )
+
+
+def _joules(counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint) -> tuple[Counts, Counts]:
+    """Joules and event counts of one launch, its share of the static power included, by (component, event)."""
+    per_event = event_energy(profile, point.voltage)
+    still = static_power(profile, point.clock, point.voltage, point.temperature)
+    toggling = running + (seconds - running) * profile.clock.gated_share
+    events = dict(counts) | {(CLOCK, "clock_cycle"): toggling * point.clock}
+    energy = {key: count * per_event[key[1]] for key, count in events.items()}
+    energy[LEAKAGE, "leakage"] = still.leakage * seconds
+    energy[IDLE_MEMORY, "refresh"] = still.memory_idle * seconds
+    energy[REGULATORS, "conversion"] = _total(energy.values()) * (1 / profile.power.regulator_efficiency - 1)
+    energy[BOARD, "board"] = still.board * seconds
+    return energy, events
+
+
+def _total(values: Iterable[float]) -> float:
+    return sum(values, 0.0)

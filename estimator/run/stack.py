@@ -1,0 +1,44 @@
+"""A software stack as data: what it fuses, and the time that launching, scheduling and sampling cost."""
+
+import tomllib
+from functools import cache
+from typing import Literal
+
+from pydantic import ValidationError
+
+from estimator.errors import ProfileError, unknown_name
+from estimator.hardware.catalogue import profiles_dir, with_provenance
+from estimator.hardware.schema import Number, Second, Section
+
+
+class Stack(Section):
+    """How kernels are made and launched. Times in seconds."""
+
+    name: str
+    notes: str = ""
+    fusion: Literal["eager", "fused"]
+    launch_interval: Second
+    kernel_overhead: Second
+    step_overhead: Second
+    sequence_overhead: Second
+    fp32_convolution_as_tf32: Number
+    fp32_matmul_as_tf32: Number
+
+
+def list_stacks() -> list[str]:
+    """Names of the bundled software stacks."""
+    return sorted(path.stem for path in (profiles_dir() / "stack").glob("*.toml"))
+
+
+@cache
+def load_stack(name: str) -> Stack:
+    """The `Stack` of that name; raises `UnknownName` or `ProfileError`."""
+    path = profiles_dir() / "stack" / f"{name}.toml"
+    if name not in list_stacks():
+        raise unknown_name("software stack", name, list_stacks(), "Pass one of these as stack=….")
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    source, status = table.pop("source", ""), table.pop("status", "assumed")
+    try:
+        return Stack.model_validate(with_provenance(table, source, status))
+    except ValidationError as error:
+        raise ProfileError(f"{path.name} is no usable stack: {error}") from None

@@ -1,0 +1,41 @@
+"""Training as phases: forward, backward, recomputation and optimizer step, each with its own operating point."""
+
+from collections.abc import Sequence
+
+from estimator.hardware.schema import Profile
+from estimator.model.architecture import Architecture
+from estimator.model.optimizer import optimizer_kernel, state_bytes
+from estimator.model.work import PHASES, Kernel
+from estimator.run.phase import Phase, price
+from estimator.run.settings import Training
+from estimator.run.stack import Stack
+
+
+def training_step(model: Architecture, run: Training, stack: Stack) -> tuple[Kernel, ...]:
+    """Kernels of one step of a lifted model: forward and backward at the sizes of `run`, and a fused optimizer."""
+    program = model.programs["training"]
+    given = {"batch": run.batch, "sequence": run.sequence_tokens, "target": run.sequence_tokens}
+    kernels = program.at(stack.fusion, **{symbol: given[symbol] for symbol in program.symbols})
+    return (*kernels, optimizer_kernel(str(run.optimizer), model.parameters, model.format))
+
+
+def training_memory(model: Architecture, run: Training) -> dict[str, float]:
+    """Bytes that a step keeps on the device, by what they are."""
+    given = {"batch": run.batch, "sequence": run.sequence_tokens, "target": run.sequence_tokens}
+    saved = model.saved_bytes
+    return {
+        "weights": model.parameter_bytes,
+        "gradients": model.parameter_bytes,
+        "optimizer state": state_bytes(str(run.optimizer), model.parameters, model.format),
+        "activations": saved(**{symbol: given[symbol] for symbol in saved.symbols}) if saved is not None else 0.0,
+    }
+
+
+def training_phases(kernels: Sequence[Kernel], steps: int, profile: Profile, stack: Stack) -> list[Phase]:
+    """Price the kernels of one training step phase by phase, `steps` times; the host gap falls once a step, in the forward."""
+    phases = []
+    for name in PHASES:
+        mine = [kernel for kernel in kernels if kernel.phase == name]
+        if mine:
+            phases.append(price(name, mine, profile, stack, steps=steps, gap=name == "forward"))
+    return phases

@@ -1,0 +1,52 @@
+"""Three loads that every chip is published with: a large matrix product, a memory stream, and nothing at all."""
+
+from dataclasses import dataclass
+
+from estimator.hardware.power import idle_power
+from estimator.hardware.schema import Profile
+from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.run.phase import Phase, price
+from estimator.run.stack import Stack, load_stack
+
+SIDE = 8192  # exact: the matrix size of published GEMM benchmarks
+STREAM_ELEMENTS = 2**30  # exact: far beyond every cache
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Mean power in W and the rate reached (FLOP/s or B/s), with whether the cap was met."""
+
+    power: float
+    rate: float
+    capped: bool
+
+
+def gemm(profile: Profile, number_format: str = "bf16", side: int = SIDE) -> Reading:
+    """A square matrix product repeated back to back."""
+    matrix = TensorSpec((side, side), number_format)
+    signature = Signature("aten.mm", (("self", matrix), ("mat2", matrix)), (matrix,))
+    phase = _run(Kernel("aten.mm", "matmul", "forward", "", (signature,), format=number_format), profile)
+    return _reading(phase, sum(entry.flop for entry in phase.entries))
+
+
+def stream(profile: Profile) -> Reading:
+    """A copy of an array much larger than the caches, repeated back to back."""
+    array = TensorSpec((STREAM_ELEMENTS,), "fp32")
+    signature = Signature("aten.clone", (("self", array), ("memory_format", None)), (array,))
+    phase = _run(Kernel("aten.clone", "copy", "forward", "", (signature,)), profile)
+    return _reading(phase, sum(entry.traffic["memory"] for entry in phase.entries))
+
+
+def idle(profile: Profile) -> Reading:
+    """The board with no work."""
+    return Reading(idle_power(profile), 0.0, False)
+
+
+def _run(kernel: Kernel, profile: Profile) -> Phase:
+    stack: Stack = load_stack("compiled")
+    return price("forward", [kernel], profile, stack, steps=100, gap=False)
+
+
+def _reading(phase: Phase, amount: float) -> Reading:
+    seconds = sum(entry.time for entry in phase.entries)
+    return Reading(phase.point.power, amount / seconds, phase.point.capped)
