@@ -1,4 +1,4 @@
-"""Every number in `hardware_profiles/` says where it comes from: beside it, or at the top of its file."""
+"""Every number in `hardware_profiles/` says where it comes from: beside it, or at the top of its table or file."""
 
 import re
 import tomllib
@@ -6,28 +6,31 @@ import tomllib
 from tests.lint.source import ROOT, report
 
 STATUSES = {"datasheet", "measured", "derived", "assumed"}
-LABELS = {"year", "node_nm"}  # names that look like numbers
-QUANTITY = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)? ?\S*")
+LABELS = {"year", "node_nm", "name", "aliases", "inherits"}  # names, some of which look like numbers
+QUANTITY = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?( \S+)?", re.IGNORECASE)  # 700, "1980 MHz"
 
 
 def is_number(value: object) -> bool:
+    if isinstance(value, list):
+        return any(map(is_number, value))
     return (isinstance(value, (int, float)) and not isinstance(value, bool)) or (isinstance(value, str) and bool(QUANTITY.fullmatch(value)))
 
 
-def leaves(table: dict, path: str = ""):
-    """Every number of a profile as (dotted path, its own table or an empty one)."""
+def leaves(table: dict, defaults: dict, path: str = ""):
+    """Every number as (dotted path, source, status); those of a table, or of the file, stand in where the number has none."""
+    defaults = defaults | {key: table[key] for key in ("source", "status") if key in table}
     for key, value in table.items():
         where = f"{path}.{key}".lstrip(".")
-        if isinstance(value, dict):
-            yield from [(where, value)] if "value" in value else leaves(value, where)
-        elif key not in LABELS and is_number(value):
-            yield where, {}
+        if isinstance(value, dict) and "value" not in value:
+            yield from leaves(value, defaults, where)
+        elif isinstance(value, dict) or (key not in LABELS and is_number(value)):
+            own = defaults | (value if isinstance(value, dict) else {})
+            yield where, own["source"], own["status"]
 
 
 def faults_of(table: dict):
     """Numbers without a source, and statuses that nobody defined."""
-    for where, own in leaves(table):
-        source, status = own.get("source", table.get("source", "")), own.get("status", table.get("status", "assumed"))
+    for where, source, status in leaves(table, {"source": "", "status": "assumed"}):
         if not str(source).strip():
             yield f"{where} has no source"
         if status not in STATUSES:
@@ -47,4 +50,5 @@ def test_a_number_without_a_source_is_noticed():
     assert list(faults_of({"clock": {"boost": "1980 MHz"}})) == ["clock.boost has no source"]
     assert list(faults_of({"source": "x", "power": {"limit": {"value": 700, "source": " "}}})) == ["power.limit has no source"]
     assert list(faults_of({"source": "x", "status": "guessed", "a": 1})) == ["a has the unknown status 'guessed'"]
+    assert list(faults_of({"a": {"source": "x", "x": 1}, "b": {"y": 1}})) == ["b.y has no source"]
     assert not list(faults_of({"source": "NVIDIA H100 datasheet", "year": 2022, "power": {"limit": "700 W"}}))
