@@ -1,0 +1,85 @@
+"""Which part of its operands an operation touches in memory.
+
+By default every tensor argument is read once and every output written once. The exceptions are registered here with
+`touches`: gathers read only the rows that they pick, in-place fills do not read what they overwrite, a cache append touches
+the new rows alone. Both the byte count of an operation and the traffic of a fused kernel follow from this.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from estimator.errors import InvalidSetting
+from estimator.model.work import Dim, Signature, TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The exceptions of one call.
+
+    `reads` gives for an argument name the part that is read (None: nothing of it); `writes` replaces the outputs, and
+    `only` restricts the reads to the named arguments.
+    """
+
+    reads: dict[str, TensorSpec | None] = field(default_factory=dict)
+    writes: tuple[TensorSpec, ...] | None = None
+    only: tuple[str, ...] | None = None
+
+
+NOTHING_SPECIAL = Touch()
+TOUCHES: dict[str, Callable[[Signature], Touch]] = {}
+TouchFunction = Callable[[Signature], Touch]
+
+
+def touches(*ops: str) -> Callable[[TouchFunction], TouchFunction]:
+    """Register what `ops` touch; each op at most once, else `InvalidSetting`."""
+
+    def register(function: TouchFunction) -> TouchFunction:
+        for op in ops:
+            if op in TOUCHES:
+                raise InvalidSetting(f"operation {op!r} has an access already ({TOUCHES[op].__qualname__}); keep one of the two")
+            TOUCHES[op] = function
+        return function
+
+    return register
+
+
+def touch(signature: Signature) -> Touch:
+    """The access exceptions of a call; an in-place operation without its own follows its out-of-place form."""
+    op = signature.op
+    found = TOUCHES.get(op) or (TOUCHES.get(op[:-1]) if op.endswith("_") else None)
+    return found(signature) if found else NOTHING_SPECIAL
+
+
+def reads_of(signature: Signature) -> tuple[TensorSpec | None, ...]:
+    """What is read of each of `signature.inputs`, in that order; None where nothing is. `out=` tensors are never read."""
+    special = touch(signature)
+    return tuple(_part(special, name, tensor) for name, value in signature.arguments for tensor in _tensors(value))
+
+
+def _part(special: Touch, name: str, tensor: TensorSpec) -> TensorSpec | None:
+    if name == "out" and tensor is not None and "out" not in special.reads:
+        return None
+    if special.only is not None and name not in special.only:
+        return None
+    return special.reads.get(name, tensor)
+
+
+def writes_of(signature: Signature) -> tuple[TensorSpec, ...]:
+    """What is written of the outputs."""
+    special = touch(signature)
+    return signature.outputs if special.writes is None else special.writes
+
+
+def bytes_moved(signature: Signature) -> tuple[Dim, Dim]:
+    """Bytes read and written by one call, each operand once."""
+    read = sum(spec.bytes for spec in reads_of(signature) if spec is not None)
+    return read, sum(spec.bytes for spec in writes_of(signature))
+
+
+def _tensors(value: Any) -> Iterator[TensorSpec]:
+    if isinstance(value, TensorSpec):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _tensors(item)
