@@ -1,7 +1,7 @@
 """Code holds 0, 1, 2, ½, 10 and exact constants; whatever was measured or published lives in a profile with its source.
 
-Structure passes: positions (`shape[3]`, `range(4)`), comparisons with a length or rank, small whole powers. Any other number
-needs `# exact: why` on its line, or on the first line of the statement that holds it.
+Structure passes: positions (`shape[3]`, `range(4)`), lengths and ranks compared, matched or subtracted, digits shown, small whole
+powers. Any other number needs `# exact: why` on its line, or on the first line of the statement that holds it.
 """
 
 import ast
@@ -17,7 +17,7 @@ EXACT_FILES = {"units.py"}  # SI prefixes, by definition
 EXACT_NAMES = {("model/work.py", "BYTES")}  # bytes per element, by definition
 SETTINGS = "run/settings.py"  # whole-number defaults of the user's settings are questions, not facts; reports list them
 SMALL_POWERS = {3, 4}
-PRAGMA = re.compile(r"#.*\bexact: \S+")
+PRAGMA = re.compile(r"# exact[:,] \S+")
 
 
 def is_number(node: ast.AST) -> bool:
@@ -40,10 +40,14 @@ def structural(node: ast.AST) -> list[ast.AST]:
     match node:
         case ast.Subscript(slice=index):
             return [index]
-        case ast.Call(func=ast.Name(id="range" | "round" | "islice"), args=args):
+        case ast.Call(func=ast.Name(id="range" | "round" | "islice" | "format_si"), args=args):
             return args
         case ast.Compare(left=left, comparators=others) if any(map(is_size, [left, *others])):
             return [left, *others]
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right) if is_size(left) or is_size(right):
+            return [left, right]
+        case ast.MatchValue(value=value):
+            return [value]
         case ast.BinOp(left=base, op=ast.Pow(), right=power):
             return [power] if is_whole(power) and (power.value in SMALL_POWERS or (is_whole(base) and base.value == 2)) else []
         case ast.FormattedValue(format_spec=spec) if spec is not None:
@@ -105,6 +109,7 @@ def test_no_measured_number_lives_in_code():
         "def leak(slope=0.1): ...",
         "if power > 300: ...",
         "x = 0.87  # exact:",
+        "x = 0.87  # not exact: guessed",
         "rates = {\n  'fp8': 1.7,  # a comment is no reason\n}",
         "x = items[round(0.7 * 8)] * 3.5",
         "index = table[0.25]",
@@ -122,6 +127,8 @@ def test_a_fact_in_code_is_noticed(line):
         "last = shape[-3:][3]",
         "for i in range(7): ...",
         "ok = len(shape) == 4 and x.ndim > 3",
+        "missing = 4 - tensor.dim()",
+        "match rank:\n    case 2, 3: ...",
         "volume = x**3 + 2**40",
         "boltzmann = 1.380649e-23  # exact: SI definition of the kelvin",
         "table = {  # exact: IEEE 754 significand bits\n  'fp32': 24,\n  'fp16': 11,\n}",
