@@ -17,7 +17,7 @@ EXACT_FILES = {"units.py"}  # SI prefixes, by definition
 EXACT_NAMES = {("model/work.py", "BYTES")}  # bytes per element, by definition
 SETTINGS = "run/settings.py"  # whole-number defaults of the user's settings are questions, not facts; reports list them
 SMALL_POWERS = {3, 4}
-PRAGMA = re.compile(r"# exact[:,] \S+")
+PRAGMA = re.compile(r"# exact(:|,| to) \S+")
 
 
 def is_number(node: ast.AST) -> bool:
