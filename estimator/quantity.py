@@ -6,6 +6,7 @@ from estimator import units
 from estimator.errors import InvalidSetting
 
 STATUSES = ("datasheet", "measured", "derived", "assumed")
+Numeric = Any  # float | ndarray | SymPy expression: formulas are blind to which it is
 KEYS = {"value", "low", "high", "unit", "source", "status", "note"}
 
 

@@ -1,0 +1,1 @@
+"""Gates and bits: how much switching an operation, a memory access or a transfer takes."""
