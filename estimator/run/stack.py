@@ -37,8 +37,7 @@ def load_stack(name: str) -> Stack:
     if name not in list_stacks():
         raise unknown_name("software stack", name, list_stacks(), "Pass one of these as stack=….")
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    source, status = table.pop("source", ""), table.pop("status", "assumed")
     try:
-        return Stack.model_validate(with_provenance(table, source, status))
+        return Stack.model_validate(with_provenance(table, "", "assumed"))
     except ValidationError as error:
         raise ProfileError(f"{path.name} is no usable stack: {error}") from None

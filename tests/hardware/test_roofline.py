@@ -1,0 +1,46 @@
+"""Time of a kernel: its slowest resource, plus what the launch costs."""
+
+import math
+
+import pytest
+from hypothesis import given
+
+from estimator.errors import ProfileError
+from estimator.hardware.catalogue import load_profile
+from estimator.hardware.demand import Demand
+from estimator.hardware.roofline import Duration, core_cycles, duration
+from tests.strategies import counts, frequencies
+
+H100 = load_profile("h100-sxm")
+
+
+@given(counts, frequencies)
+def test_time_is_at_least_that_of_each_resource_alone(amount, clock):
+    demand = Demand(mac_slots=amount, mac_format="bf16", vector_ops=amount / 10, memory_bytes=amount / 100, l2_bytes=amount / 50)
+    seconds = duration(demand, H100).seconds(clock)
+    assert all(seconds >= cycles / clock * (1 - 1e-12) for cycles in core_cycles(demand, H100).values())
+    assert seconds >= demand.memory_bytes / H100.memory.bandwidth
+
+
+def test_memory_time_does_not_depend_on_the_clock_and_core_time_does():
+    streaming = duration(Demand(memory_bytes=1e9), H100)
+    computing = duration(Demand(mac_slots=1e12, mac_format="bf16"), H100)
+    assert math.isclose(streaming.execution(1e9), streaming.execution(2e9), rel_tol=1e-12)
+    assert math.isclose(computing.execution(1e9), 2 * computing.execution(2e9), rel_tol=1e-12)
+
+
+def test_cycles_follow_from_units_and_achievable_share():
+    # 132 SMs × 2048 bf16 multiply-adds a clock: 132 × 2048 slots take one cycle at the peak
+    cycles = core_cycles(Demand(mac_slots=132 * 2048, mac_format="bf16"), H100)["tensor"]
+    assert math.isclose(cycles, 1 / H100.achievable.tensor, rel_tol=1e-12)
+
+
+def test_an_empty_kernel_takes_its_launch():
+    waiting = Duration(0.0, "vector", 0.0, overhead=2e-6, interval=5e-6)
+    assert math.isclose(waiting.seconds(1e9), 5e-6, rel_tol=1e-12)
+    assert waiting.bound(1e9) == "launch"
+
+
+def test_a_format_that_the_unit_lacks_is_named_with_those_it_has():
+    with pytest.raises(ProfileError, match=r"no tensor rate for 'fp16'.*no such unit"):
+        core_cycles(Demand(mac_slots=1.0, mac_format="fp16"), load_profile("p100-pcie"))

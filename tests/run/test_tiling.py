@@ -1,0 +1,50 @@
+"""Matrix products cut into tiles."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estimator.hardware.catalogue import load_profile
+from estimator.model.work import MatrixProduct
+from estimator.run.tiling import best_tiling
+
+H100 = load_profile("h100-sxm")
+SPEED = float(H100.tensor.fma_per_clock["bf16"] * H100.die.multiprocessors)
+sizes = st.integers(1, 20000)
+
+
+def tiled(product, width=2.0):
+    return best_tiling(product, width, H100, SPEED)
+
+
+@given(sizes, sizes, sizes, st.integers(1, 64))
+def test_slots_hold_at_least_the_multiply_adds_and_every_operand_is_read_at_least_once(m, n, k, batch):
+    tiling = tiled(MatrixProduct(batch, m, n, k))
+    assert tiling.slots >= batch * m * n * k * (1 - 1e-9)
+    compulsory = 2.0 * batch * (m * k + n * k + m * n)
+    assert tiling.l2_bytes >= compulsory * (1 - 1e-9)
+    assert tiling.memory_bytes >= compulsory * (1 - 1e-9)
+
+
+@given(sizes, sizes, sizes)
+def test_a_masked_product_occupies_its_share_of_the_slots(m, n, k):
+    dense, half = tiled(MatrixProduct(1, m, n, k)), tiled(MatrixProduct(1, m, n, k, executed=0.5))
+    assert half.slots <= dense.slots
+
+
+def test_a_large_square_product_fills_the_chip():
+    product = MatrixProduct(1, 8192, 8192, 8192)
+    assert product.flop / 2 / tiled(product).slots > 0.9
+
+
+def test_a_single_row_is_limited_by_reading_the_matrix():
+    # one row times 4096 × 4096: 16.8 million weights of 2 bytes are 33.6 MB
+    tiling = tiled(MatrixProduct(1, 1, 4096, 4096))
+    assert math.isclose(tiling.l2_bytes, 2 * (4096 * 4096 + 2 * 4096), rel_tol=0.2)
+
+
+def test_operands_beyond_the_cache_are_read_again_by_each_wave():
+    small, large = MatrixProduct(1, 2048, 2048, 2048), MatrixProduct(1, 16384, 16384, 16384)
+    assert math.isclose(tiled(small).memory_bytes, 2 * 3 * 2048**2, rel_tol=1e-9)
+    assert tiled(large).memory_bytes > 2 * 3 * 16384**2
