@@ -1,0 +1,111 @@
+"""Operations that are not recorded as they arrive: taken apart, replaced by an opaque one, or answered from known values."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from estimator.model.tracing.opaque import scaled_dot_product_attention
+
+aten = torch.ops.aten
+Rewrite = Callable[[Any, Any, tuple, dict], Any]
+
+
+def rewrite_of(func: Any) -> Rewrite | None:
+    """The rewrite of an operator, called as (recorder, func, args, kwargs); it may still decline with NotImplemented."""
+    if isinstance(func, torch._ops.HigherOrderOperator):
+        return _cond if func is torch.ops.higher_order.cond else _run_inside
+    rewrite = REWRITES.get(func._schema.name)
+    if rewrite is not None:
+        return rewrite
+    native = torch._C._dispatch_has_kernel_for_dispatch_key
+    # several overloads are both composite and native; only those without a kernel of their own are taken apart
+    composite = func.namespace == "aten" and native(func.name(), "CompositeImplicitAutograd") and not native(func.name(), "CPU")
+    return _decompose if composite else None
+
+
+def _decompose(recorder, func, args, kwargs):
+    with recorder:
+        return func.decompose(*args, **kwargs)
+
+
+def _run_inside(recorder, func, args, kwargs):
+    with recorder:
+        return func(*args, **kwargs)
+
+
+def _attention(recorder, func, args, kwargs):
+    with recorder:
+        return scaled_dot_product_attention(recorder.note, *args, **kwargs)
+
+
+def _grouped_mm(recorder, func, args, kwargs):
+    """Products of ragged groups stay one operation in every dtype; equal groups are a batched product."""
+    settings = dict(zip(("offs", "bias", "out_dtype"), args[2:], strict=False)) | kwargs
+    left, right, offsets, bias = *args[:2], settings.get("offs"), settings.get("bias")
+    with recorder:
+        out = torch.bmm(left, right) if offsets is None else torch.ops.est.grouped_mm(left, right, offsets)
+        out = out if bias is None else out + bias[:1]
+        return out if settings.get("out_dtype") is None else out.to(settings["out_dtype"])
+
+
+def _grouped_fallback(recorder, func, args, kwargs):
+    with recorder:
+        return torch.ops.est.grouped_mm(*args, **kwargs)
+
+
+def _grouped_fallback_backward(recorder, func, args, kwargs):
+    left, right, offsets, grad = args
+    with recorder:
+        grad_left = torch.ops.est.grouped_mm(grad, right.transpose(-2, -1), offsets)
+        return grad_left, torch.ops.est.grouped_mm(left.transpose(-2, -1), grad, offsets)
+
+
+def _kv_append(recorder, func, args, kwargs):
+    """The grown cache stands for the memory of the old one: nothing but the new rows is allocated."""
+    cache, new = args
+    owner = recorder.storages.of(cache)
+    recorder.storages.resize(owner, 0)
+    grown = func(cache, new)
+    recorder.storages.alias(grown, owner)
+    recorder.record(recorder.operator(func), func, args, kwargs, grown, [owner, recorder.storages.of(new)])
+    return grown
+
+
+def _to_copy(recorder, func, args, kwargs):
+    """A copy to the host hands out known values; unknown ones stay on meta."""
+    device = kwargs.get("device")
+    if device is None or torch.device(device).type == "meta" or not args[0].is_meta:
+        return NotImplemented
+    values = recorder.shadows.get(args[0])
+    recorder.note(f"copy of a {tuple(args[0].shape)} tensor to {device} in {recorder.attribution.stack[-1]!r} moves no data here")
+    if values is not None:
+        return values.to(kwargs.get("dtype") or values.dtype, copy=True)
+    with recorder:
+        return func(*args, **{**kwargs, "device": torch.device("meta")})
+
+
+def _cond(recorder, func, args, kwargs):
+    """Both branches of `torch.cond` run; the costlier one stays in the trace."""
+    _, when_true, when_false, operands = args
+    start, branches = len(recorder.calls), []
+    for branch in (when_true, when_false):
+        with recorder:
+            out = branch(*operands)
+        calls = recorder.calls[start:]
+        del recorder.calls[start:]
+        branches.append((recorder.flop(calls), out, calls))
+    index = int(branches[1][0] > branches[0][0])
+    recorder.note(f"torch.cond in {recorder.attribution.stack[-1]!r}: assumed the costlier branch ({('true', 'false')[index]})")
+    recorder.calls += branches[index][2]
+    return branches[index][1]
+
+
+REWRITES: dict[str, Rewrite] = {
+    "aten::scaled_dot_product_attention": _attention,
+    "aten::_grouped_mm": _grouped_mm,
+    "transformers::grouped_mm_fallback": _grouped_fallback,
+    "transformers::grouped_mm_fallback_backward": _grouped_fallback_backward,
+    "est::kv_append": _kv_append,
+    "aten::_to_copy": _to_copy,
+}

@@ -1,0 +1,78 @@
+"""The loss that starts backward, and the optimizer step that ends a training step."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import torch
+
+from estimator.errors import InvalidSetting, TraceError
+from estimator.model.tracing.formats import tensor_spec
+from estimator.model.tracing.patches import replaced
+from estimator.model.tracing.signatures import tensors_in
+from estimator.model.tracing.standins import StandIns
+from estimator.model.work import Signature
+
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+FUSED = {torch.optim.SGD: "sgd", torch.optim.Adam: "adam", torch.optim.AdamW: "adamw"}
+
+
+def loss_of(output: Any, loss: Callable[[Any], torch.Tensor] | None) -> torch.Tensor:
+    """A real scalar to differentiate: `loss(output)`, `output.loss`, or the sum of all floating-point outputs."""
+    value = loss(output) if loss is not None else getattr(output, "loss", None)
+    if value is None:
+        parts = [torch.view_as_real(t) if t.is_complex() else t for t in floating(output) if t.requires_grad]
+        value = reduce(torch.add, (part.sum() for part in parts)) if parts else None
+    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+        raise TraceError(
+            f"backward=True needs an output that depends on trainable weights; the loss is {_kind(value)}. "
+            "Unfreeze parameters, pass loss=callable(output), or trace with backward=False."
+        )
+    return value.sum() if value.dim() else value
+
+
+def floating(output: Any) -> list[torch.Tensor]:
+    """The floating-point or complex tensors of an output: a tensor, or nested containers of them."""
+    if isinstance(output, dict):  # includes the output records of transformers and diffusers
+        output = tuple(output.values())
+    if isinstance(output, (list, tuple)):
+        return [tensor for item in output for tensor in floating(item)]
+    found = tensors_in((output,))
+    return [tensor for tensor in found if tensor.is_floating_point() or tensor.is_complex()]
+
+
+def optimizer_name(optimizer: Any) -> str | None:
+    """The optimizer to record as one fused step, or None for an instance whose `step()` is to be traced."""
+    if isinstance(optimizer, torch.optim.Optimizer):
+        name = FUSED.get(type(optimizer))
+        if name is None or not any(group.get("fused") for group in optimizer.param_groups):
+            return None
+        return "momentum" if name == "sgd" and any(group["momentum"] for group in optimizer.param_groups) else name
+    if optimizer in OPTIMIZERS:
+        return optimizer
+    raise InvalidSetting(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}, or a torch.optim.Optimizer instance")
+
+
+def fused_step(recorder: Any, name: str, parameters: list[torch.Tensor], state_format: str = "fp32") -> None:
+    """One record that reads and writes every trainable parameter; the rule adds gradients and state."""
+    if not parameters:
+        raise TraceError(f"optimizer={name!r}: the model has no trainable parameter. Unfreeze parameters or drop the optimizer.")
+    specs = tuple(map(tensor_spec, parameters))
+    index = recorder.signatures.add(Signature("est.optimizer_step", (("name", name), ("parameters", specs), ("state_format", state_format)), ()))
+    storages = tuple(recorder.storages.of(parameter).uid for parameter in parameters)
+    recorder.calls.append((index, "optimizer", "", storages, storages))
+
+
+def traced_step(recorder: Any, optimizer: torch.optim.Optimizer, stand_ins: StandIns) -> None:
+    """Run `step()` of an optimizer instance on the stand-ins; the instance comes back as it was."""
+    groups = [{**group, "params": [stand_ins.of(parameter) for parameter in group["params"]]} for group in optimizer.param_groups]
+    with replaced(optimizer, "param_groups", groups), replaced(optimizer, "state", defaultdict(dict)):
+        with replaced(recorder, "recording", False):  # the first step makes the state
+            optimizer.step()
+        recorder.storages.exempt_all(tensors_in(value for state in optimizer.state.values() for value in state.values()))
+        optimizer.step()
+
+
+def _kind(value: Any) -> str:
+    return "a constant" if isinstance(value, torch.Tensor) else repr(value)
