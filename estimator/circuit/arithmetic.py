@@ -5,11 +5,12 @@
     float add, p bits              a p
     float multiply                 c p² + b p
     fused multiply-add             c p² + b p + a P
-    one product of a dot product   c p² + 2 e + W (1 + s ⌈log2 W⌉) + 1 + a P / K,    W = P + guard bits
+    one product of a dot product   c p² + 2 e + W (1 + s ⌈log2 W⌉) + 1 + a P / K
 
 with p and P the significand bits of inputs and accumulator (hidden bit included), e the exponent bits, K the products summed
-before one rounding. The energy of an operation is its count × C · V² of one full adder at the node. The coefficients a, b, c
-are fitted to published energies at 45 and 7 nm, s and W are structure; all stand in `physics/arithmetic.toml`.
+before one rounding, W the window of bits in which they are summed: P and some guard bits, or all bits of narrow products. The
+energy of an operation is its count × C · V² of one full adder at the node. The coefficients a, b, c are fitted to published
+energies at 45 and 7 nm, s and W are structure; all stand in `physics/arithmetic.toml`.
 Formulas take floats, arrays or SymPy expressions.
 """
 
@@ -120,9 +121,14 @@ def _fma(inputs: NumberFormat, total: NumberFormat, _length: Numeric, law: Arith
 def _dot(inputs: NumberFormat, total: NumberFormat, length: Numeric, law: ArithmeticLaw) -> Numeric:
     if inputs.is_integer:
         return integer_dot_term(inputs.significand, total.significand, length, law)
-    window = total.significand + law.guard_bits
+    window = min(total.significand + law.guard_bits, _product_span(inputs))
     levels = (window - 1).bit_length()  # ⌈log2 window⌉
     return dot_product_term(inputs.significand, inputs.exponent, total.significand, length, law, window=window, shift_levels=levels)
+
+
+def _product_span(inputs: NumberFormat) -> int:
+    """Bits that hold every product exactly: 2 p, shifted by twice the 2^e - 2 steps between the exponents."""
+    return 2 * inputs.significand + 2 * (2**inputs.exponent - 2)
 
 
 OPERATIONS = {"add": _add, "multiply": _multiply, "fma": _fma, "dot": _dot}
