@@ -17,13 +17,14 @@ from estimator.model.work import Dim, Signature, TensorSpec
 class Touch:
     """The exceptions of one call.
 
-    `reads` gives for an argument name the part that is read (None: nothing of it); `writes` replaces the outputs, and
-    `only` restricts the reads to the named arguments.
+    `reads` gives for an argument name the part that is read (None: nothing of it), `only` restricts the reads to the named
+    arguments, `twice` names those that a second pass reads again; `writes` replaces the outputs.
     """
 
     reads: dict[str, TensorSpec | None] = field(default_factory=dict)
     writes: tuple[TensorSpec, ...] | None = None
     only: tuple[str, ...] | None = None
+    twice: tuple[str, ...] = ()
 
 
 NOTHING_SPECIAL = Touch()
@@ -57,6 +58,11 @@ def reads_of(signature: Signature) -> tuple[TensorSpec | None, ...]:
     return tuple(_part(special, name, tensor) for name, value in signature.arguments for tensor in _tensors(value))
 
 
+def reread_by(signature: Signature) -> tuple[TensorSpec, ...]:
+    """The tensors that a second pass over the data reads again."""
+    return tuple(signature[name] for name in touch(signature).twice)
+
+
 def _part(special: Touch, name: str, tensor: TensorSpec) -> TensorSpec | None:
     if name == "out" and tensor is not None and "out" not in special.reads:
         return None
@@ -74,6 +80,7 @@ def writes_of(signature: Signature) -> tuple[TensorSpec, ...]:
 def bytes_moved(signature: Signature) -> tuple[Dim, Dim]:
     """Bytes read and written by one call, each operand once."""
     read = sum(spec.bytes for spec in reads_of(signature) if spec is not None)
+    read = read + sum(spec.bytes for spec in reread_by(signature))
     return read, sum(spec.bytes for spec in writes_of(signature))
 
 

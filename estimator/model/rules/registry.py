@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from estimator.errors import InvalidSetting
 from estimator.model.rules.access import bytes_moved
-from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec, Work
+from estimator.model.work import Dim, Kernel, MatrixProduct, Signature, Work
 
 KINDS = ("matmul", "attention", "convolution", "pointwise", "reduction", "gather", "copy", "creation", "optimizer", "unknown")
 FLOATING = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp4")
@@ -106,7 +106,7 @@ def work_of(kernel: Kernel) -> Work:
     )
 
 
-def moved(signature: Signature, products: tuple[MatrixProduct, ...] = (), vector=0, special=0) -> Work:
+def moved(signature: Signature, products: tuple[MatrixProduct, ...] = (), vector: Dim = 0, special: Dim = 0) -> Work:
     """`Work` of the given FLOP with the bytes that `signature` moves (see `access`)."""
     read, write = bytes_moved(signature)
     return Work(tuple(products), vector, special, read, write)
@@ -115,12 +115,9 @@ def moved(signature: Signature, products: tuple[MatrixProduct, ...] = (), vector
 def format_of(signature: Signature) -> str:
     """The number format of the arithmetic: that of the first floating input or output, else of the first tensor.
 
-    Complex numbers count in the format of their parts. An operation without any tensor is fp32.
+    Complex numbers count in the format of their parts, an optimizer step in that of its states; without any tensor it is fp32.
     """
+    if signature.get("state_format"):
+        return signature["state_format"]
     formats = [REAL_FORMAT.get(tensor.format, tensor.format) for tensor in (*signature.inputs, *signature.outputs)]
     return next((name for name in formats if name in FLOATING), formats[0] if formats else "fp32")
-
-
-def first_tensor(signature: Signature) -> TensorSpec:
-    """The first tensor argument, which sets the iteration space of reductions."""
-    return signature.inputs[0]

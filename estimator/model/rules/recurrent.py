@@ -1,0 +1,55 @@
+"""Recurrent layers: input gates of all steps in one product, then one small product per step.
+
+mkldnn's layer is one direction of one layer: x (T, B, I), W_ih (G, I), W_hh (G, H), with G = 4 H (LSTM), 3 H (GRU) or H.
+"""
+
+from estimator.model.rules.registry import moved, rule
+from estimator.model.rules.table import PerElement, flop_per_element
+from estimator.model.work import MatrixProduct, Signature, TensorSpec, Work
+
+LSTM, GRU = 2, 3  # mode, as torch numbers them: 0 RNN with ReLU, 1 with tanh
+CELL = {LSTM: "lstm", GRU: "gru"}
+
+
+def _sizes(op: Signature, w_ih: TensorSpec, w_hh: TensorSpec):
+    steps, batch = op["input"].shape[0], op["input"].shape[1]
+    return steps, batch, w_ih.shape[0], w_ih.shape[1], w_hh.shape[1]
+
+
+def _cell(mode: int, suffix: str = "") -> PerElement:
+    return flop_per_element(CELL[mode] + suffix) if mode in CELL else flop_per_element("tanh")
+
+
+@rule("aten.mkldnn_rnn_layer", kind="matmul")
+def rnn_layer(op: Signature) -> Work:
+    steps, batch, gates, inputs, hidden = _sizes(op, op["weight0"], op["weight1"])
+    products = (MatrixProduct(1, steps * batch, gates, inputs), MatrixProduct(steps, batch, gates, hidden))
+    cell, units = _cell(op["mode"]), steps * batch * hidden
+    return moved(op, products=products, vector=cell.vector * units, special=cell.special * units)
+
+
+@rule("aten.mkldnn_rnn_layer_backward", kind="matmul")
+def rnn_layer_backward(op: Signature) -> Work:
+    """Gradients of input and state, step by step for the state; gradients of both weights in one product each."""
+    steps, batch, gates, inputs, hidden = _sizes(op, op["weight1"], op["weight2"])
+    products = (
+        MatrixProduct(1, steps * batch, inputs, gates),
+        MatrixProduct(steps, batch, hidden, gates),
+        MatrixProduct(1, gates, inputs, steps * batch),
+        MatrixProduct(1, gates, hidden, steps * batch),
+    )
+    cell, units = _cell(op["mode"], "_backward"), steps * batch * hidden
+    return moved(op, products=products, vector=cell.vector * units, special=cell.special * units)
+
+
+def _cell_rule(op_name: str, state: str, entry: str) -> None:
+    @rule(op_name, fuses=False)
+    def cell(op: Signature) -> Work:
+        per_unit, units = flop_per_element(entry), op[state].elements
+        return moved(op, vector=per_unit.vector * units, special=per_unit.special * units)
+
+
+_cell_rule("aten._thnn_fused_lstm_cell", "cx", "lstm")
+_cell_rule("aten._thnn_fused_lstm_cell_backward_impl", "cx", "lstm_backward")
+_cell_rule("aten._thnn_fused_gru_cell", "hx", "gru")
+_cell_rule("aten._thnn_fused_gru_cell_backward", "grad_hy", "gru_backward")
