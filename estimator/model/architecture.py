@@ -1,0 +1,127 @@
+"""Bundled models: architectures whose steps were traced once and lifted, so that an estimate needs neither torch nor weights."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from estimator.errors import unknown_name
+from estimator.model.packing import Packer, Unpacker
+from estimator.model.polynomial import Polynomial
+from estimator.model.program import Program
+
+KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision")
+BUNDLED = Path(__file__).with_name("bundled")
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A model as the estimator sees it: counts, cache sizes and one program for each kind of step.
+
+    `source` and `status` say where the configuration comes from (status as in hardware profiles: datasheet or assumed).
+    `parameters` counts every distinct weight, `active_parameters` those that one token meets (the routed experts it is sent
+    to, all else); `parameter_bytes` is their size in `format`, the number format that was traced.
+    `kv_bytes_per_token` is what one token of one sequence leaves in the caches of all layers; of it, `kv_windows` lists
+    (window in tokens, bytes) for the layers that keep only the latest tokens. An encoder has neither.
+    `programs`: a causal-lm has "prefill" (batch, sequence; logits of the last token only), "decode" (batch, past; one new
+    token for each sequence) and "training" (batch, sequence; forward, loss and backward over all tokens); an encoder or vision
+    model "forward" and "training"; an encoder-decoder "encode", "decode" and "training".
+    `saved_bytes` is the memory that a training step keeps from forward to backward, as a polynomial of its symbols.
+    `decisions` are the choices made on the way from the published model to the traced one.
+    """
+
+    name: str
+    kind: str
+    source: str
+    status: str
+    format: str
+    parameters: int
+    active_parameters: int
+    parameter_bytes: float
+    programs: Mapping[str, Program]
+    kv_bytes_per_token: float = 0
+    kv_windows: tuple[tuple[int, float], ...] = ()
+    max_positions: int | None = None
+    saved_bytes: Polynomial | None = None
+    aliases: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+
+    def kv_bytes(self, tokens: Any) -> Any:
+        """Bytes in the caches of one sequence that holds `tokens` tokens (a number or an array)."""
+        unlimited = self.kv_bytes_per_token - sum(size for _, size in self.kv_windows)
+        # (a + b - |a - b|) / 2 is the smaller of a and b, for arrays as for numbers
+        return unlimited * tokens + sum(size * (tokens + window - abs(tokens - window)) / 2 for window, size in self.kv_windows)
+
+    def to_json(self) -> str:
+        """The architecture as JSON text, one kernel, tensor or signature per line."""
+        packer = Packer()
+        data: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "programs"}
+        data["saved_bytes"] = None if self.saved_bytes is None else str(self.saved_bytes)
+        programs = {name: program.pack(packer) for name, program in self.programs.items()}
+        return _layout(data | {"tables": packer.tables(), "programs": programs}) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Architecture":
+        """The architecture that `to_json` wrote; nothing in the text is executed."""
+        data = json.loads(text)
+        unpacker = Unpacker(data.pop("tables"))
+        data["programs"] = {name: Program.unpack(program, unpacker) for name, program in data["programs"].items()}
+        data["saved_bytes"] = None if data["saved_bytes"] is None else Polynomial.parse(data["saved_bytes"])
+        data["kv_windows"] = tuple(tuple(pair) for pair in data["kv_windows"])
+        return cls(**data | {name: tuple(data[name]) for name in ("aliases", "decisions")})
+
+
+def list_models() -> list[str]:
+    """Names of the bundled architectures."""
+    return sorted(set(_names().values()))
+
+
+def load_architecture(name: str) -> Architecture:
+    """The architecture of a bundled name or alias (case does not matter), or of a Hugging Face identifier.
+
+    A name that is not bundled is asked of `transformers.AutoConfig`; where that is not installed or does not know it either,
+    raises `UnknownName`, which lists the nearest bundled names and says what was tried.
+    """
+    stem = _names().get(name.lower())
+    if stem is not None:
+        return _load(stem)
+    if "/" not in name and not Path(name).is_dir():
+        raise unknown_name("model", name, _names(), "Other models go by their Hugging Face identifier ('owner/name') or as a module.")
+    return _from_transformers(name)
+
+
+def _from_transformers(name: str) -> Architecture:
+    try:
+        from estimator.model.build import architecture_from_config, published_config
+    except ImportError as error:
+        hint = f"Its configuration could be read with transformers, which is not usable here ({error}): pip install transformers."
+        raise unknown_name("model", name, _names(), hint) from None
+    try:
+        config = published_config(name)
+    except OSError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise unknown_name("model", name, _names(), f"transformers.AutoConfig was asked for its configuration and has none: {reason}") from None
+    return architecture_from_config(config, name)
+
+
+@cache
+def _load(name: str) -> Architecture:
+    return Architecture.from_json((BUNDLED / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Every name and alias in lower case, with the file it stands for."""
+    return json.loads((BUNDLED / INDEX).read_text(encoding="utf-8"))
+
+
+def _layout(value: Any, depth: int = 5) -> str:
+    """Compact JSON that still starts a new line for each entry of its outer `depth` levels, so that changes can be read."""
+    if depth and isinstance(value, dict) and value:
+        return "{\n" + ",\n".join(f"{json.dumps(key)}: {_layout(item, depth - 1)}" for key, item in value.items()) + "\n}"
+    if depth and isinstance(value, list) and value:
+        return "[\n" + ",\n".join(_layout(item, 0) for item in value) + "\n]"
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

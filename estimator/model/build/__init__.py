@@ -1,0 +1,21 @@
+"""Builds architectures: a configuration becomes a module on the meta device, its steps are traced at a few sizes and lifted.
+
+    zoo.py        the bundled models' configurations
+    attention.py  how the library's models attend and cache here
+    served.py     modules that serving engines run differently from the library's reference code
+    steps.py      which calls are traced, and at which sizes
+    assemble.py   traces to an `Architecture`
+
+`python -m estimator.model.build [NAME …]` regenerates the bundled files. Needs torch and transformers.
+"""
+
+from estimator.errors import MissingDependency
+
+try:
+    import transformers  # noqa: F401
+except ImportError as error:
+    raise MissingDependency("building an architecture needs transformers, which is not installed: pip install transformers") from error
+
+from estimator.model.build.assemble import architecture_from_config, bundled_architecture, published_config
+
+__all__ = ["architecture_from_config", "bundled_architecture", "published_config"]

@@ -1,0 +1,48 @@
+"""Regenerates bundled architectures: `python -m estimator.model.build [NAME …] [--out FOLDER]`; without names, all of them."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from estimator.errors import EstimatorError
+from estimator.model.architecture import BUNDLED, INDEX, Architecture
+from estimator.model.build import bundled_architecture, zoo
+
+
+def main() -> int:
+    """Build, write and index; exit status 1 if any model could not be built."""
+    parser = argparse.ArgumentParser(prog="python -m estimator.model.build", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="models of estimator/model/configs; all where none is given")
+    parser.add_argument("--out", type=Path, default=BUNDLED, help="folder to write to")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    failures = [name for name in options.names or zoo.entries() if not _write(name, options.out)]
+    (options.out / INDEX).write_text(json.dumps(index(options.out), indent=0, sort_keys=True) + "\n", encoding="utf-8")
+    return 1 if failures else 0
+
+
+def _write(name: str, folder: Path) -> bool:
+    start = time.perf_counter()
+    try:
+        text = bundled_architecture(name).to_json()
+    except EstimatorError as error:
+        print(f"{name}: {error}", flush=True)
+        return False
+    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    print(f"{name}: {len(text) / 1e3:.0f} kB in {time.perf_counter() - start:.0f} s", flush=True)
+    return True
+
+
+def index(folder: Path) -> dict[str, str]:
+    """Every name and alias in lower case with the file that it stands for."""
+    names: dict[str, str] = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name != INDEX:
+            architecture = Architecture.from_json(path.read_text(encoding="utf-8"))
+            names |= {alias.lower(): path.stem for alias in (architecture.name, *architecture.aliases)}
+    return names
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

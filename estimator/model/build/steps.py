@@ -1,0 +1,141 @@
+"""The steps of each kind of model: which call is traced, and the sizes at which it is.
+
+Sample sizes are primes, or numbers with little in common, and none equals a width, so that sizes that happen to coincide at one
+point do not at the next.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.modeling_outputs import BaseModelOutput
+
+from estimator.model.build.attention import cache, encoder_decoder_cache
+from estimator.model.lift import grid
+from estimator.model.trace import Trace
+from estimator.model.tracing import trace
+
+SAMPLES = {"batch": (11, 13), "sequence": (41, 52), "past": (83, 94), "target": (23, 34)}
+HELD_OUT = {"batch": 17, "sequence": 101, "past": 131, "target": 71}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: the sizes it depends on and the call that traces it at given sizes."""
+
+    symbols: tuple[str, ...]
+    run: Callable[..., Trace]
+
+    @property
+    def points(self) -> list[dict[str, int]]:
+        """The grid of sizes to trace at."""
+        return grid(**{name: SAMPLES[name] for name in self.symbols})
+
+    @property
+    def held_out(self) -> list[dict[str, int]]:
+        """Sizes to check the lifted program at."""
+        return [{name: HELD_OUT[name] for name in self.symbols}]
+
+
+def tokens(*shape: int) -> torch.Tensor:
+    return torch.empty(*shape, dtype=torch.long, device="meta")
+
+
+def prefill(model: Any, batch: int, sequence: int) -> Trace:
+    """The prompts into an empty cache, logits of each last token."""
+    return trace(
+        model, input_ids=tokens(batch, sequence), past_key_values=cache(model.config, 0), use_cache=True, logits_to_keep=1, training=False
+    )
+
+
+def decode(model: Any, batch: int, past: int) -> Trace:
+    """One token behind `past` cached ones."""
+    return trace(model, input_ids=tokens(batch, 1), past_key_values=cache(model.config, past), use_cache=True, logits_to_keep=1, training=False)
+
+
+def training(model: Any, batch: int, sequence: int) -> Trace:
+    """Forward, loss over all tokens, backward."""
+    ids = tokens(batch, sequence)
+    options = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
+    return trace(model, input_ids=ids, labels=ids, training=True, backward=True, **options)
+
+
+def forward(model: Any, batch: int, sequence: int) -> Trace:
+    """An encoder over whole sequences."""
+    return trace(model, input_ids=tokens(batch, sequence), training=False)
+
+
+def images(model: Any, batch: int) -> torch.Tensor:
+    """Images of the size that the model was made for, ImageNet's 224 where it does not say."""
+    side = getattr(model.config, "image_size", 224)
+    height, width = (side, side) if isinstance(side, int) else side
+    return torch.empty(batch, model.config.num_channels, height, width, dtype=model.dtype, device="meta")
+
+
+def classify(model: Any, batch: int) -> Trace:
+    """Images to class scores."""
+    return trace(model, pixel_values=images(model, batch), training=False)
+
+
+def train_classifier(model: Any, batch: int) -> Trace:
+    """Forward, loss and backward over images."""
+    return trace(model, pixel_values=images(model, batch), labels=tokens(batch), training=True, backward=True)
+
+
+def source(model: Any, batch: int, sequence: int | None) -> dict[str, torch.Tensor]:
+    """What an encoder-decoder reads: text, or speech, whose spectrogram has one fixed length."""
+    if sequence is not None:
+        return {"input_ids": tokens(batch, sequence)}
+    frames = 2 * model.config.max_source_positions  # the second convolution halves them
+    return {"input_features": torch.empty(batch, model.config.num_mel_bins, frames, dtype=model.dtype, device="meta")}
+
+
+def encode(model: Any, batch: int, sequence: int | None = None) -> Trace:
+    """The encoder, the cross-attention cache and the first decoder token."""
+    caches = encoder_decoder_cache(model.config, 0, None)
+    return trace(
+        model, **source(model, batch, sequence), decoder_input_ids=tokens(batch, 1), past_key_values=caches, use_cache=True, training=False
+    )
+
+
+def decode_encoded(model: Any, batch: int, past: int, sequence: int | None = None) -> Trace:
+    """One decoder token behind `past` cached ones, all attending to an encoded source."""
+    config = model.config
+    rows = config.max_source_positions if sequence is None else sequence
+    heads = getattr(config, "decoder_attention_heads", None) or config.num_heads
+    width = getattr(config, "d_kv", config.d_model // heads)
+    crossed = tuple(torch.empty(batch, heads, rows, width, dtype=model.dtype, device="meta") for _ in "kv")
+    encoded = BaseModelOutput(last_hidden_state=torch.empty(batch, rows, config.d_model, dtype=model.dtype, device="meta"))
+    caches = encoder_decoder_cache(config, past, crossed)
+    return trace(model, decoder_input_ids=tokens(batch, 1), encoder_outputs=encoded, past_key_values=caches, use_cache=True, training=False)
+
+
+def train_translator(model: Any, batch: int, target: int, sequence: int | None = None) -> Trace:
+    """Forward, loss over the target tokens, backward."""
+    return trace(model, **source(model, batch, sequence), labels=tokens(batch, target), use_cache=False, training=True, backward=True)
+
+
+STEPS: Mapping[str, Mapping[str, Step]] = {
+    "causal-lm": {
+        "prefill": Step(("batch", "sequence"), prefill),
+        "decode": Step(("batch", "past"), decode),
+        "training": Step(("batch", "sequence"), training),
+    },
+    "encoder": {"forward": Step(("batch", "sequence"), forward), "training": Step(("batch", "sequence"), training)},
+    "vision": {"forward": Step(("batch",), classify), "training": Step(("batch",), train_classifier)},
+    "encoder-decoder": {
+        "encode": Step(("batch", "sequence"), encode),
+        "decode": Step(("batch", "past", "sequence"), decode_encoded),
+        "training": Step(("batch", "target", "sequence"), train_translator),
+    },
+}
+
+
+def steps_of(kind: str, config: Any) -> dict[str, Step]:
+    """The steps of a model; where the source is speech of one fixed length, no step depends on `sequence`."""
+    fixed = hasattr(config, "max_source_positions")
+    return {
+        name: Step(tuple(symbol for symbol in step.symbols if not (fixed and symbol == "sequence")), step.run)
+        for name, step in STEPS[kind].items()
+    }
