@@ -23,7 +23,7 @@ BELOW = {
 
 # Libraries that may be imported in some rooms alone, inside functions too.
 ROOMS = {
-    "torch": ("model/tracing/", "model/build.py"),
+    "torch": ("model/tracing/", "model/build/"),
     "transformers": ("model/",),
     "sympy": ("report/explain",),
     "fvcore": (),

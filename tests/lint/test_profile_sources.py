@@ -1,4 +1,4 @@
-"""Every number in `hardware_profiles/` says where it comes from: beside it, or at the top of its table or file."""
+"""Every number in a TOML file of the project says where it comes from: beside it, or at the top of its table or file."""
 
 import re
 import tomllib
@@ -38,7 +38,7 @@ def faults_of(table: dict):
 
 
 def test_every_number_has_a_source():
-    files = sorted((ROOT / "hardware_profiles").rglob("*.toml"))
+    files = sorted(path for folder in ("hardware_profiles", "estimator") for path in (ROOT / folder).rglob("*.toml"))
     assert files
     tables = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in files}
     faults = [f"{path.relative_to(ROOT)}: {fault}" for path, table in tables.items() for fault in faults_of(table)]
