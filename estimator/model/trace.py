@@ -106,7 +106,8 @@ class Trace:
     def summary(self, depth: int | None = 2) -> str:
         """A table: module, calls, FLOP and bytes."""
         rows = self.by_module(depth)
-        total = {"name": f"{self.name}, {self.parameters:,} parameters"} | {k: sum(row[k] for row in rows) for k in ("calls", "flop", "bytes")}
+        total: dict[str, Any] = {key: sum(row[key] for row in rows) for key in ("calls", "flop", "bytes")}
+        total["name"] = f"{self.name}, {self.parameters:,} parameters"
         cells = [
             (row["name"] or "(model)", row["calls"], format_si(row["flop"], "FLOP"), format_si(row["bytes"], "B")) for row in (*rows, total)
         ]

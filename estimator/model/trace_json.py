@@ -21,9 +21,7 @@ def encode(trace: Any) -> dict[str, Any]:
         "decisions": trace.decisions,
         "outputs": trace.outputs,
         "modules": list(modules),
-        "signatures": [
-            [record.op, [[name, _encode(value)] for name, value in record.arguments], _encode(record.outputs)] for record in trace.signatures
-        ],
+        "signatures": [[record.op, _encode(record.arguments), _encode(record.outputs)] for record in trace.signatures],
         "calls": [[call.signature, PHASES.index(call.phase), modules[call.module], call.reads, call.writes] for call in trace.calls],
     }
 
@@ -32,12 +30,13 @@ def decode(trace_class: Any, call_class: Any, text: str) -> Any:
     """The trace that `encode` wrote; raises `TraceError` for anything else."""
     try:
         data = json.loads(text)
-        signatures = tuple(Signature(op, tuple((n, _decode(v)) for n, v in arguments), _decode(outputs)) for op, arguments, outputs in data["signatures"])
+        signatures = tuple(Signature(op, _decode(arguments), _decode(outputs)) for op, arguments, outputs in data["signatures"])
         calls = tuple(call_class(s, PHASES[p], data["modules"][m], tuple(r), tuple(w)) for s, p, m, r, w in data["calls"])
         scalars = {name: data[name] for name in SCALARS}
         if data["schema"] != SCHEMA or any(not 0 <= call.signature < len(signatures) for call in calls):
             raise ValueError(f"schema {data['schema']}, expected {SCHEMA}")
-        return trace_class(signatures=signatures, calls=calls, decisions=tuple(data["decisions"]), outputs=tuple(data["outputs"]), **scalars)
+        notes = {name: tuple(data[name]) for name in ("decisions", "outputs")}
+        return trace_class(signatures=signatures, calls=calls, **scalars, **notes)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise TraceError(f"not a stored trace: {type(error).__name__}: {error}. Write it anew with Trace.to_json().") from None
 

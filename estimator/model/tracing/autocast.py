@@ -9,11 +9,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-T = torch.Tensor
+F, T = torch.nn.functional, torch.Tensor
 REDUCED = {
     F.linear, F.bilinear, F.multi_head_attention_forward, F.scaled_dot_product_attention, F.prelu,
     F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d,

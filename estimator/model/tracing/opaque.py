@@ -10,7 +10,8 @@ import torch
 
 LIBRARY = torch.library.Library("est", "DEF")
 LIBRARY.define(
-    "attention(Tensor query, Tensor key, Tensor value, Tensor? mask, float dropout, bool causal, float? scale, int? window) -> (Tensor, Tensor)"
+    "attention(Tensor query, Tensor key, Tensor value, Tensor? mask, "
+    "float dropout, bool causal, float? scale, int? window) -> (Tensor, Tensor)"
 )
 LIBRARY.define(
     "attention_backward(Tensor grad, Tensor query, Tensor key, Tensor value, Tensor out, Tensor logsumexp, Tensor? mask, "
@@ -60,7 +61,7 @@ def _shapes(*tensors):
 
 class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query, key, value, mask, *settings):
+    def forward(ctx: Any, query, key, value, mask, *settings) -> torch.Tensor:
         out, logsumexp = torch.ops.est.attention(query, key, value, mask, *settings)
         ctx.save_for_backward(query, key, value, mask, out, logsumexp)
         ctx.settings = settings
@@ -68,7 +69,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad):
+    def backward(ctx: Any, grad) -> tuple:
         query, key, value, mask, out, logsumexp = ctx.saved_tensors
         need = list(ctx.needs_input_grad[:4])
         grads = torch.ops.est.attention_backward(grad, query, key, value, out, logsumexp, mask, *ctx.settings, need)
@@ -89,7 +90,9 @@ def kv_append(cache, new) -> torch.Tensor:
     return torch.ops.est.kv_append(cache, new)
 
 
-def scaled_dot_product_attention(note, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+def scaled_dot_product_attention(
+    note, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+) -> torch.Tensor:
     """Torch's function of that name, for any number of leading dimensions, as one `attention`; `note` takes remarks."""
     lead = torch.broadcast_shapes(query.shape[:-3], key.shape[:-3]) + query.shape[-3:-2]
     query, key, value = (_four_dimensional(tensor) for tensor in (query, key, value))
@@ -104,4 +107,6 @@ def scaled_dot_product_attention(note, query, key, value, attn_mask=None, dropou
 
 
 def _four_dimensional(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.flatten(0, -4) if tensor.dim() > 4 else tensor[(None,) * (4 - tensor.dim())]
+    if tensor.dim() > 4:
+        return tensor.reshape(-1, *tensor.shape[-3:])
+    return tensor[(None,) * (4 - tensor.dim())]

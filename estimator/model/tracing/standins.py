@@ -79,7 +79,7 @@ def on_meta(model: torch.nn.Module, stand_ins: StandIns, training: bool | None) 
     """Run a model on stand-ins for its weights, in train mode, eval mode or (None) its own."""
     originals = [(module, module.__dict__) for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     try:
-        for module, attributes in originals:
+        for module, _ in originals:
             swapped = stand_ins.attributes(module)
             if training is not None:
                 swapped["training"] = training

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from estimator.errors import InvalidSetting, TraceError
+from estimator.model.optimizer import optimizer_signature
+from estimator.model.rules.optimizer import STATES
 from estimator.model.tracing.formats import tensor_spec
 from estimator.model.tracing.patches import replaced
 from estimator.model.tracing.signatures import tensors_in
 from estimator.model.tracing.standins import StandIns
-from estimator.model.work import Signature
 
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 FUSED = {torch.optim.SGD: "sgd", torch.optim.Adam: "adam", torch.optim.AdamW: "adamw"}
 
 
@@ -49,17 +49,16 @@ def optimizer_name(optimizer: Any) -> str | None:
         if name is None or not any(group.get("fused") for group in optimizer.param_groups):
             return None
         return "momentum" if name == "sgd" and any(group["momentum"] for group in optimizer.param_groups) else name
-    if optimizer in OPTIMIZERS:
+    if optimizer in STATES:
         return optimizer
-    raise InvalidSetting(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}, or a torch.optim.Optimizer instance")
+    raise InvalidSetting(f"optimizer={optimizer!r}: expected one of {', '.join(STATES)}, or a torch.optim.Optimizer instance")
 
 
-def fused_step(recorder: Any, name: str, parameters: list[torch.Tensor], state_format: str = "fp32") -> None:
+def fused_step(recorder: Any, name: str, parameters: list[torch.Tensor]) -> None:
     """One record that reads and writes every trainable parameter; the rule adds gradients and state."""
     if not parameters:
         raise TraceError(f"optimizer={name!r}: the model has no trainable parameter. Unfreeze parameters or drop the optimizer.")
-    specs = tuple(map(tensor_spec, parameters))
-    index = recorder.signatures.add(Signature("est.optimizer_step", (("name", name), ("parameters", specs), ("state_format", state_format)), ()))
+    index = recorder.signatures.add(optimizer_signature(name, tuple(map(tensor_spec, parameters))))
     storages = tuple(recorder.storages.of(parameter).uid for parameter in parameters)
     recorder.calls.append((index, "optimizer", "", storages, storages))
 
