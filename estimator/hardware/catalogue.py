@@ -1,8 +1,8 @@
 """Finds hardware profiles and puts each together from the files that it inherits.
 
 A profile is TOML. `inherits = ["hopper", "hbm3"]` merges those files first, in that order, each with its own parents; a
-later value replaces an earlier one. `source` and `status` at the top of a file are the defaults of every number in it, so a
-number keeps the provenance of the file in which it stands. Reading a profile executes nothing.
+later value replaces an earlier one. `source` and `status` at the top of a file or of a table are the defaults of every number
+in it, so a number keeps the provenance of the place in which it stands. Reading a profile executes nothing.
 """
 
 import tomllib
@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from estimator.errors import ProfileError, unknown_name
+from estimator.hardware.quantity import Quantity
 from estimator.hardware.schema import Profile
 
-PARTS = ("node", "family", "memory")
+PARTS = ("node", "family", "memory", "link")
 HINT = "`python -m estimator profiles` lists all; a path to a TOML file is accepted too."
 
 
@@ -74,7 +75,7 @@ def _load_named(hw: str) -> Profile:
 def _read(path: Path) -> dict:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path}: not valid TOML: {error}") from None
 
 
@@ -99,14 +100,15 @@ def _resolve(table: dict, where: str, beside: Path | None, seen: tuple[str, ...]
     """`table` with everything it inherits merged below it, and its default source and status put on each number."""
     table = dict(table)
     parents = table.pop("inherits", [])
-    source, status = table.pop("source", ""), table.pop("status", "assumed")
     result: dict = {}
-    for parent in [parents] if isinstance(parents, str) else parents:
+    for parent in parents if isinstance(parents, (list, tuple)) else [parents]:
+        if not isinstance(parent, str):
+            raise ProfileError(f'{where} inherits {parent!r}: `inherits` is a name or a list of names, such as ["hopper", "hbm3"]')
         if parent in seen:
             raise ProfileError(f"{where} inherits {parent!r} in a circle: {' ← '.join((*seen, parent))}; break it")
         path = _find_part(parent, where, beside)
         _merge(result, _resolve(_read(path), path.name, path.parent, (*seen, parent)))
-    _merge(result, with_provenance(table, source, status))
+    _merge(result, with_provenance(table, "", "assumed"))
     return result
 
 
@@ -123,10 +125,13 @@ TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "n
 
 
 def with_provenance(table: Mapping, source: str, status: str) -> dict:
-    """`table` with the file's default source and status put on every number that states none."""
+    """`table` with the default source and status put on every number that states none; a table may state its own defaults."""
+    source, status = table.get("source", source), table.get("status", status)
     result: dict = {}
     for key, value in table.items():
-        if key in TEXT:
+        if key in ("source", "status"):
+            continue
+        if key in TEXT or isinstance(value, Quantity):
             result[key] = value
         elif isinstance(value, Mapping) and "value" not in value:
             result[key] = with_provenance(value, source, status)
