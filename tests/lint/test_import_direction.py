@@ -29,8 +29,8 @@ ROOMS = {
     "fvcore": (),
     "scipy": ("validation/",),
     "matplotlib": (),
-    "pydantic": ("hardware/",),
-    "tabulate": ("report/", "__main__.py", "validation/"),
+    "pydantic": ("hardware/", "run/stack.py"),
+    "tabulate": ("report/", "model/trace.py", "__main__.py", "validation/"),
     # Formulas are blind to the type of their numbers, so nothing that computes on one type enters these floors.
     "numpy": ("model/", "hardware/", "run/", "report/", "validation/", "api.py"),
 }
