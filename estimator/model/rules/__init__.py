@@ -3,7 +3,20 @@
 Add an operation with `rule` (see `registry` for the five lines), the part of its operands that it touches with `touches`.
 """
 
-from estimator.model.rules import attention, convolution, matmul, memory, optimizer, pointwise, pooling, random, recurrent, reduction, scatter, sorting
+from estimator.model.rules import (
+    attention,
+    convolution,
+    matmul,
+    memory,
+    optimizer,
+    pointwise,
+    pooling,
+    random,
+    recurrent,
+    reduction,
+    scatter,
+    sorting,
+)
 from estimator.model.rules.access import Touch, reads_of, touches, writes_of
 from estimator.model.rules.registry import RULES, Rule, format_of, fuses, is_known, kind_of, moved, rule, work_of, work_of_signature
 

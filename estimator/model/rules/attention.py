@@ -36,7 +36,7 @@ def _mask(op: Signature) -> TensorSpec | None:
 
 
 def _sizes(op: Signature):
-    """heads (batch included), queries, keys, head size of Q and K, head size of V, share of pairs executed."""
+    """Heads (batch included), queries, keys, head size of Q and K, head size of V, share of pairs executed."""
     query, key, value = op["query"], op["key"], op["value"]
     heads, queries, keys = prod(query.shape[:-2]), query.shape[-2], key.shape[-2]
     causal = bool(op.get("causal", op.get("is_causal", False)))
@@ -65,6 +65,7 @@ BACKWARD = ("est.attention_backward", *(f"{op}_backward" for op in FORWARD if op
 
 @rule(*FORWARD, kind="attention")
 def attention(op: Signature) -> Work:
+    """Two products and the softmax between them."""
     heads, queries, keys, size, value_size, executed = _sizes(op)
     products = (
         MatrixProduct(heads, queries, keys, size, executed),  # S = Q Kᵀ
@@ -103,11 +104,13 @@ def _with_keys(spec: TensorSpec, keys: Dim) -> TensorSpec:
 
 @touches(*FORWARD)
 def forward_operands(op: Signature) -> Touch:
+    """Keys and values in reach of the window; everything else once."""
     return Touch(_keys_in_reach(op))
 
 
 @touches(*BACKWARD)
 def backward_operands(op: Signature) -> Touch:
+    """As forward; `out` is an input here."""
     return Touch({"out": op["out"], **_keys_in_reach(op)})
 
 
@@ -119,4 +122,5 @@ def kv_append(op: Signature) -> Work:
 
 @touches("est.kv_append")
 def new_rows(op: Signature) -> Touch:
+    """The cache stays where it is."""
     return Touch({"cache": None}, writes=(op["new"],))

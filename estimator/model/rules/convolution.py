@@ -38,6 +38,7 @@ def _spread_product(batch, positions, a, b):
 
 @rule("aten.convolution", "aten._convolution", "aten.convolution_overrideable", kind="convolution")
 def convolution(op: Signature) -> Work:
+    """One implicit matrix product per group, and the bias."""
     out = op.outputs[0]
     product = (_spread_product if op["transposed"] else _gather_product)(*_sizes(op, out))
     return moved(op, products=(product,), vector=0 if op.get("bias") is None else out.elements)
@@ -58,5 +59,6 @@ def convolution_backward(op: Signature) -> Work:
 
 @touches("aten.convolution_backward", "aten.convolution_backward_overrideable")
 def operands_of_wanted_gradients(op: Signature) -> Touch:
+    """The input serves the weight's gradient, the weight the input's."""
     need_input, need_weight, *_ = op["output_mask"]
     return Touch({"input": op["input"] if need_weight else None, "weight": op["weight"] if need_input else None})

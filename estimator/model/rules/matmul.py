@@ -54,6 +54,7 @@ def outer_product(op: Signature) -> Work:
 
 @rule("aten.linear", kind="matmul")
 def linear(op: Signature) -> Work:
+    """Input times the transposed weight."""
     weight = op["weight"]
     transposed = TensorSpec(weight.shape[::-1], weight.format)
     return moved(op, products=(matrix_product(op["input"], transposed),), vector=_bias(op))
@@ -61,11 +62,13 @@ def linear(op: Signature) -> Work:
 
 @rule("est.grouped_mm", kind="matmul")
 def grouped_mm(op: Signature) -> Work:
+    """One product per expert."""
     return moved(op, products=(grouped_product(op["input"], op["weight"], op.outputs[0]),))
 
 
 @rule("aten._grouped_mm", "aten._scaled_grouped_mm", kind="matmul")
 def torch_grouped_mm(op: Signature) -> Work:
+    """Torch's own form of it, perhaps with a bias."""
     return moved(op, products=(grouped_product(op["self"], op["mat2"], op.outputs[0]),), vector=_bias(op))
 
 
@@ -99,6 +102,7 @@ def touched_experts(op: Signature) -> Touch:
 
 @touches("aten._grouped_mm", "aten._scaled_grouped_mm")
 def torch_touched_experts(op: Signature) -> Touch:
+    """As `touched_experts`, by torch's argument names."""
     return Touch(_touched_weights(op, "self", "mat2"))
 
 

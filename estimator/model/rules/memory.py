@@ -41,6 +41,7 @@ def copy(op: Signature) -> Work:
 
 @touches("aten.copy")
 def source_only(op: Signature) -> Touch:
+    """The destination is overwritten unread."""
     return Touch({"self": None})
 
 
@@ -52,22 +53,25 @@ def to_host(op: Signature) -> Work:
 
 @rule(*FREE, kind="creation")
 def free(op: Signature) -> Work:
+    """No work at all."""
     return Work()
 
 
 @touches(*FREE)
 def nothing(op: Signature) -> Touch:
+    """Neither reads nor writes."""
     return Touch(only=(), writes=())
 
 
 @rule(*CREATIONS, kind="creation")
 def create(op: Signature) -> Work:
+    """Bytes written, nothing computed."""
     return moved(op)
 
 
 @rule(*SEQUENCES, kind="creation")
 def sequence(op: Signature) -> Work:
-    """start + i · step."""
+    """Each element is start + i · step."""
     return moved(op, vector=2 * op.outputs[0].elements)
 
 
@@ -79,6 +83,7 @@ def written_only(op: Signature) -> Touch:
 
 @rule(*GATHERS, kind="gather")
 def gather(op: Signature) -> Work:
+    """Bytes only: address arithmetic is not counted."""
     return moved(op)
 
 
@@ -97,6 +102,7 @@ def embedding_bag(op: Signature) -> Work:
 
 @touches("aten._embedding_bag", "aten._embedding_bag_forward_only")
 def bag_rows(op: Signature) -> Touch:
+    """One row of the table per index."""
     return Touch({"weight": _bag_rows(op)})
 
 

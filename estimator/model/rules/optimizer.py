@@ -60,6 +60,7 @@ def _listed(tensors: TensorSpec | tuple[TensorSpec, ...]) -> tuple[TensorSpec, .
 
 @rule(*FUSED, kind="optimizer")
 def fused_step(op: Signature) -> Work:
+    """Torch's fused step over lists of tensors; SGD keeps a state only with momentum."""
     base = op.op.removesuffix("_")
     name = "momentum" if base in MOMENTUM_FREE and op.get("momentum", 0) else FUSED[base]
     vector, special = _update(op, name, elements(op["self"]))
@@ -90,14 +91,17 @@ for _name in FOREACH:
 
 @rule("aten._foreach_copy", "aten._foreach_zero", kind="optimizer")
 def foreach_move(op: Signature) -> Work:
+    """Bytes only."""
     return moved(op)
 
 
 @touches("aten._foreach_copy")
 def foreach_sources(op: Signature) -> Touch:
+    """The destinations are overwritten unread."""
     return Touch(only=("src",))
 
 
 @touches("aten._foreach_zero")
 def foreach_nothing(op: Signature) -> Touch:
+    """Only writes."""
     return Touch(only=())

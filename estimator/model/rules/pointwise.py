@@ -28,12 +28,14 @@ for _name in sections()["pointwise"].keys() - BY_ARGUMENT:
 
 @rule("aten.gelu", "aten.gelu_backward")
 def gelu(op: Signature) -> Work:
+    """The error function, or its tanh approximation, as `approximate` says."""
     form = "gelu_tanh" if op.get("approximate", "none") == "tanh" else "gelu"
     return per_output(op, form + "_backward" * op.op.endswith("backward"))
 
 
 @rule("aten.pow")
 def power(op: Signature) -> Work:
+    """Small whole exponents are multiplies, half ones roots; the rest needs a logarithm and an exponential."""
     exponent = op["exponent"]
     if isinstance(exponent, (int, float)) and exponent in ROOTS:
         return per_output(op, ROOTS[exponent])

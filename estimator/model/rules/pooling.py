@@ -56,6 +56,7 @@ def adaptive_pool(op: Signature) -> Work:
 
 @rule(*(f"{op}_backward" for op in ADAPTIVE_AVG))
 def adaptive_pool_backward(op: Signature) -> Work:
+    """Each input element gets its window's gradient, scaled."""
     return moved(op, vector=op.outputs[0].elements)
 
 
@@ -85,6 +86,7 @@ for _name, _entry in INTERPOLATED.items():
 
 @rule("aten.grid_sampler_2d", kind="gather", fuses=False)
 def grid_sampler(op: Signature) -> Work:
+    """Bilinear interpolation at computed positions."""
     return per_output(op, "grid_sampler")
 
 

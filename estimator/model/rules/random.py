@@ -14,6 +14,7 @@ DISTRIBUTION = {
 
 @rule(*DISTRIBUTION, kind="creation")
 def draw(op: Signature) -> Work:
+    """One number per output element."""
     name = op.op if op.op in DISTRIBUTION else op.op.removesuffix("_")
     return per_output(op, DISTRIBUTION[name])
 
@@ -26,6 +27,7 @@ def parameters_only(op: Signature) -> Touch:
 
 @rule("aten.bernoulli")
 def bernoulli(op: Signature) -> Work:
+    """One number per element, compared with a tensor of probabilities."""
     return per_output(op, "bernoulli")
 
 

@@ -22,6 +22,7 @@ def _cell(mode: int, suffix: str = "") -> PerElement:
 
 @rule("aten.mkldnn_rnn_layer", kind="matmul")
 def rnn_layer(op: Signature) -> Work:
+    """Input and recurrent products and the cells' element-wise part."""
     steps, batch, gates, inputs, hidden = _sizes(op, op["weight0"], op["weight1"])
     products = (MatrixProduct(1, steps * batch, gates, inputs), MatrixProduct(steps, batch, gates, hidden))
     cell, units = _cell(op["mode"]), steps * batch * hidden

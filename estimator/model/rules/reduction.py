@@ -30,17 +30,20 @@ for _name in sections()["scan"]:
 
 @rule(*BATCH_NORMS, kind="reduction")
 def batch_norm(op: Signature) -> Work:
+    """Statistics of the batch in training, stored ones otherwise."""
     training = op.get("training", op.get("train", True))
     return per_input(op, "batch_norm_training" if training else "batch_norm_inference")
 
 
 @rule(*BATCH_NORMS_INFERENCE, kind="pointwise")
 def batch_norm_inference(op: Signature) -> Work:
+    """Stored statistics: a scale and a shift per channel."""
     return per_input(op, "batch_norm_inference")
 
 
 @rule(*BATCH_NORMS_BACKWARD, kind="reduction")
 def batch_norm_backward(op: Signature) -> Work:
+    """Two sums over the batch, then every element's gradient."""
     return per_input(op, "batch_norm_backward")
 
 
@@ -52,11 +55,13 @@ def nll_loss(op: Signature) -> Work:
 
 @rule("aten.nll_loss_backward", "aten.nll_loss2d_backward")
 def nll_loss_backward(op: Signature) -> Work:
+    """One value per target; the zeros around them are written, not computed."""
     return moved(op, vector=flop_per_element("nll_loss").vector * op["target"].elements)
 
 
 @touches("aten.nll_loss_forward", "aten.nll_loss2d_forward")
 def picked(op: Signature) -> Touch:
+    """One element per target."""
     return Touch({"self": TensorSpec(op["target"].shape, op["self"].format)})
 
 
@@ -74,6 +79,7 @@ def batch_statistics_first(op: Signature) -> Touch:
 
 @touches("aten.native_group_norm")
 def group_statistics_first(op: Signature) -> Touch:
+    """Statistics over channels and positions are complete only after one pass."""
     return Touch(twice=("input",))
 
 

@@ -96,7 +96,9 @@ def work_of(kernel: Kernel) -> Work:
     """
     works = [work_of_signature(signature) for signature in kernel.signatures]
     if (kernel.reads is None or kernel.writes is None) and len(works) != 1:
-        raise InvalidSetting(f"kernel {kernel.name!r} has {len(works)} operations and no reads or writes; state both, for they share tensors")
+        raise InvalidSetting(
+            f"kernel {kernel.name!r} has {len(works)} operations and no reads or writes; state both, for the operations share tensors"
+        )
     return Work(
         tuple(product for work in works for product in work.products),
         sum(work.vector_flop for work in works),

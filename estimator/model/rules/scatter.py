@@ -11,6 +11,7 @@ INDEX_PUTS = ("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl"
 
 @rule(*OVERWRITING, kind="gather", fuses=False)
 def overwrite(op: Signature) -> Work:
+    """Bytes only."""
     return moved(op)
 
 
@@ -22,21 +23,25 @@ def add(op: Signature) -> Work:
 
 @rule(*INDEX_PUTS, kind="gather", fuses=False)
 def index_put(op: Signature) -> Work:
+    """One addition per element if it accumulates."""
     return moved(op, vector=_indexed(op).elements if op["accumulate"] else 0)
 
 
 @touches(*(f"{op}_" for op in OVERWRITING))
 def overwritten_rows(op: Signature) -> Touch:
+    """The rows are written unread."""
     return Touch({"self": None}, writes=(_rows(op),))
 
 
 @touches(*(f"{op}_" for op in ADDING))
 def updated_rows(op: Signature) -> Touch:
+    """The rows are read and written."""
     return Touch({"self": _rows(op)}, writes=(_rows(op),))
 
 
 @touches("aten.index_put_", "aten._index_put_impl_")
 def put_rows(op: Signature) -> Touch:
+    """Read only where it accumulates."""
     rows = _indexed(op)
     return Touch({"self": rows if op["accumulate"] else None}, writes=(rows,))
 

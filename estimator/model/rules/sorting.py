@@ -15,11 +15,13 @@ SELECTIONS = ("aten.topk", "aten.kthvalue", "aten.median", "aten.nanmedian")
 
 @rule(*SORTS, kind="reduction", fuses=False)
 def sort(op: Signature) -> Work:
+    """Every pass moves all keys."""
     return _passes(op, "radix_sort")
 
 
 @rule(*SELECTIONS, kind="reduction", fuses=False)
 def select(op: Signature) -> Work:
+    """Every pass counts digits; only the wanted bucket goes on."""
     return _passes(op, "radix_select")
 
 

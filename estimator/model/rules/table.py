@@ -33,4 +33,4 @@ def flop_per_element(name: str) -> PerElement:
         if name in table:
             return table[name]
     known = [entry for table in sections().values() for entry in table]
-    raise unknown_name("per-element entry", name, known, "Add it to estimator/model/rules/pointwise.toml with the formula it is counted from.")
+    raise unknown_name("per-element entry", name, known, "Add it to pointwise.toml with the formula that it is counted from.")

@@ -1,0 +1,75 @@
+"""Which launches a trace becomes: one per operation, or operations grouped as a compiler groups them; repeats counted.
+
+`kernels(trace, "eager")` gives every operation its own launch. `kernels(trace, "fused")` joins element-wise operations,
+reductions, gathers and copies between two matrix products (see `groups`), moving between memory and chip only what enters or
+leaves a group (see `traffic`). Either way identical launches, in one layer or over many, become one `Kernel` (see `folding`).
+"""
+
+from typing import Any
+
+from estimator.errors import unknown_name
+from estimator.model.fusion.folding import fold, unfold
+from estimator.model.fusion.groups import group_calls
+from estimator.model.fusion.operation import Operation, operations
+from estimator.model.fusion.traffic import Traffic
+from estimator.model.rules import format_of, kind_of
+from estimator.model.work import Kernel
+
+__all__ = ["fold", "kernels", "unfold"]
+MODES = ("eager", "fused")
+KIND_ORDER = ("reduction", "gather", "pointwise", "copy", "creation")  # the member that decides how fast a group runs
+
+
+def kernels(trace: Any, fusion: str = "eager") -> tuple[Kernel, ...]:
+    """The launches of a `Trace`, folded; views and bare allocations launch nothing.
+
+    Linear in the number of calls. Raises `UnknownName` for another fusion than "eager" or "fused".
+    """
+    if fusion not in MODES:
+        raise unknown_name("fusion", fusion, MODES, "It says how operations are grouped into kernels.")
+    per_signature = operations(trace.signatures)
+    calls = [call for call in trace.calls if not per_signature[call.signature].free]
+    singles = [_Single(operation) for operation in per_signature]
+    if fusion == "eager":
+        return fold(singles[call.signature].kernel(call) for call in calls)
+    groups = group_calls(calls, per_signature)
+    traffic = Traffic(calls, per_signature, groups, trace.outputs)
+    return fold(_kernel(members, calls, singles, traffic) for members in groups)
+
+
+class _Single:
+    """Makes the kernel of one operation by itself; what depends on the signature alone is worked out once."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation, signature = operation, operation.signature
+        self.kind, self.format = kind_of(signature.op), format_of(signature)
+
+    def kernel(self, call: Any) -> Kernel:
+        signature = self.operation.signature
+        return Kernel(signature.op, self.kind, call.phase, call.module, (signature,), format=self.format)
+
+
+def _kernel(members: list[int], calls: list[Any], singles: list[_Single], traffic: Traffic) -> Kernel:
+    first = calls[members[0]]
+    if len(members) == 1 and not traffic.changed_by_recomputation(members):
+        return singles[first.signature].kernel(first)
+    makers = [singles[calls[index].signature] for index in members]
+    return Kernel(
+        name=_name(makers),
+        kind=next(kind for kind in KIND_ORDER if any(maker.kind == kind for maker in makers)),
+        phase=first.phase,
+        module=_most_common([calls[index].module for index in members]),
+        signatures=tuple(maker.operation.signature for maker in makers),
+        reads=traffic.reads(members),
+        writes=traffic.writes(members),
+        format=_most_common([maker.format for maker in makers]),
+    )
+
+
+def _name(makers: list[_Single]) -> str:
+    ops = dict.fromkeys(maker.operation.signature.op.split(".", 1)[1].strip("_") for maker in makers)
+    return "fused." + "+".join(ops)
+
+
+def _most_common(values: list[str]) -> str:
+    return max(dict.fromkeys(values), key=values.count)

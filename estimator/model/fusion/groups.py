@@ -1,0 +1,72 @@
+"""Which calls share a launch: the level rule.
+
+The level of a call is the largest number of library kernels (matrix products, convolutions, attention, sorts, scatters) on a
+path to it. Calls of one level and phase have no library kernel between them, so a compiler can join them: it joins a producer
+with its consumer, and calls over equally many elements that read the same tensor. This is the rule that torch's Inductor
+follows in effect (its scheduler fuses along edges first, then siblings).
+"""
+
+from typing import Any
+
+from estimator.model.fusion.operation import Operation
+
+
+def group_calls(calls: list[Any], operations: list[Operation]) -> list[list[int]]:
+    """Indices of calls that share a launch, groups and members in the order of the calls. Linear in the calls."""
+    levels = _levels(calls, operations)
+    joined = _Partition(len(calls))
+    written_by: dict[int, int] = {}
+    siblings: dict[tuple, int] = {}
+    for index, call in enumerate(calls):
+        operation = operations[call.signature]
+        if operation.fuses:
+            for storage in call.reads:
+                producer = written_by.get(storage)
+                if producer is not None and levels[producer] == levels[index] and _joins(calls[producer], call, operations):
+                    joined.join(producer, index)
+                sibling = siblings.setdefault((storage, levels[index], call.phase, operation.domain), index)
+                joined.join(sibling, index)
+        for storage in call.writes:
+            written_by[storage] = index
+    return joined.groups()
+
+
+def _joins(producer: Any, consumer: Any, operations: list[Operation]) -> bool:
+    made = operations[producer.signature]
+    return made.fuses and not made.ends_level and producer.phase == consumer.phase
+
+
+def _levels(calls: list[Any], operations: list[Operation]) -> list[int]:
+    """Library kernels on the longest path to each call, by what it reads and what it overwrites."""
+    ready: dict[int, int] = {}  # level from which a storage's content can be used
+    levels = []
+    for call in calls:
+        level = max((ready.get(storage, 0) for storage in (*call.reads, *call.writes)), default=0)
+        levels.append(level)
+        after = level + operations[call.signature].ends_level
+        for storage in call.writes:
+            ready[storage] = after
+    return levels
+
+
+class _Partition:
+    """Disjoint sets of call indices (union-find with path halving)."""
+
+    def __init__(self, count: int) -> None:
+        self.parent = list(range(count))
+
+    def root(self, index: int) -> int:
+        parent = self.parent
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    def join(self, a: int, b: int) -> None:
+        a, b = self.root(a), self.root(b)
+        self.parent[max(a, b)] = min(a, b)
+
+    def groups(self) -> list[list[int]]:
+        members: dict[int, list[int]] = {}
+        for index in range(len(self.parent)):
+            members.setdefault(self.root(index), []).append(index)
+        return list(members.values())
