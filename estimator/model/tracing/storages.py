@@ -31,7 +31,9 @@ class Storages:
 
     def exempt(self, tensor: torch.Tensor) -> None:
         """Count an allocation as no activation: weights, their gradients, buffers, optimizer state."""
+        peak = self.peak_bytes
         self.resize(self.of(tensor), 0)
+        self.peak_bytes = peak  # a weight seen for the first time was no activation for a moment either
 
     def exempt_all(self, tensors: list[torch.Tensor]) -> None:
         """As `exempt`, for several."""
