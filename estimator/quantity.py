@@ -57,13 +57,12 @@ def _read_table(table: dict, unit: str) -> Quantity:
         raise InvalidSetting(f"unknown key {sorted(unknown)}; a sourced value has {sorted(KEYS)}")
     if "value" not in table:
         raise InvalidSetting("a sourced value needs 'value'")
-    value, low, high = (
-        None if table.get(key) is None else _number(table[key], table.get("unit"), unit) for key in ("value", "low", "high")
-    )
+    value = _number(table["value"], table.get("unit"), unit)
+    low, high = (_number(table.get(key, table["value"]), table.get("unit"), unit) for key in ("low", "high"))
     status = table.get("status", "assumed")
     if status not in STATUSES:
         raise InvalidSetting(f"unknown status {status!r}; one of {', '.join(STATUSES)}")
-    if (low is not None and low > value) or (high is not None and high < value):
+    if not low <= value <= high:
         raise InvalidSetting(f"the value {value:g} lies outside its own range {low} … {high}")
     return Quantity(value, unit, low, high, table.get("source", ""), status, table.get("note", ""))
 
