@@ -3,6 +3,8 @@
     run.py          trace(): stand-ins, forward, backward, optimizer step
     standins.py     meta copies of weights and inputs; the caller's module comes back untouched
     dispatch.py     the dispatch mode that sees each operation once
+    operators.py    what an operator's schema says about it
+    rewrites.py     operations that are taken apart, made opaque or answered from known values
     shadows.py      small values that do not depend on weights stay known
     attribution.py  phase and module path of an operation, in backward by autograd sequence number
     storages.py     identity and lifetime of allocations
@@ -11,6 +13,7 @@
     opaque.py       attention, grouped products and cache appends as single operations
     patches.py      what is replaced inside torch while a trace runs
     autocast.py     autocast on meta tensors, which torch itself leaves alone
+    replace.py      an attribute set for a while
     steps.py        loss and optimizer step
     failures.py     what went wrong, in which operation of which module, and the way out
 

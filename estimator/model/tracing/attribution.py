@@ -33,7 +33,7 @@ class Attribution:
         self._names: dict[torch.nn.Module, list[str]] = {}
         self._owners: dict[torch.Tensor, str] = {}
         for name, module in model.named_modules(remove_duplicate=False):
-            self._names.setdefault(module, []).append(name.replace("_orig_mod.", "").removesuffix("_orig_mod"))
+            self._names.setdefault(module, []).append(name)
             for parameter in module._parameters.values():
                 if parameter is not None:
                     self._owners.setdefault(parameter, self._names[module][0])
@@ -73,7 +73,7 @@ class Attribution:
             return self._paths[-1]
         number = node._sequence_nr()
         if number >= NO_SEQUENCE_NUMBER:
-            return self._owners.get(getattr(node, "variable", None), "")
+            return self._owners.get(node.variable, "")
         return self._paths[bisect_right(self._numbers, number) - 1]
 
     def _mark(self, number: int, path: str) -> None:

@@ -12,6 +12,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from estimator.model.tracing.replace import replaced
+
 F, T = torch.nn.functional, torch.Tensor
 REDUCED = {
     F.linear, F.bilinear, F.multi_head_attention_forward, F.scaled_dot_product_attention, F.prelu,
@@ -79,12 +81,11 @@ def emulate_autocast() -> Iterator[None]:
         return leave(self, *error)
 
     with ExitStack() as stack:
-        stack.callback(setattr, region, "__enter__", enter)
-        stack.callback(setattr, region, "__exit__", leave)
-        cuda = torch.cuda.amp.common
-        stack.callback(setattr, cuda, "amp_definitely_not_available", cuda.amp_definitely_not_available)
-        region.__enter__, region.__exit__ = entered, left
-        cuda.amp_definitely_not_available = lambda: False  # a build without CUDA would switch its autocast off
+        stack.enter_context(replaced(region, "__enter__", entered))
+        stack.enter_context(replaced(region, "__exit__", left))
+        # a build without CUDA would switch its autocast off, or refuse bf16
+        stack.enter_context(replaced(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False))
+        stack.enter_context(replaced(torch.cuda, "is_bf16_supported", lambda *_, **__: True))
         for device in ("cuda", "cpu"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(Autocast(device, torch.get_autocast_dtype(device)))

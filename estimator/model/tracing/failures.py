@@ -3,36 +3,40 @@
 from estimator.errors import MissingInputs, TraceError
 
 VALUES = (
-    "if it stems from an input, give that input as a real integer tensor, whose values are kept; "
-    "otherwise replace the branch by an operation on whole tensors, such as torch.where"
+    "and a trace knows shapes only. If it stems from an input, give that input as a real integer tensor, whose values are kept; "
+    "otherwise replace the branch by an operation on whole tensors, such as torch.where."
+)
+READS = ("meta device type tensor to numpy", "tolist() shouldn't be called", "cannot be called on meta", "Cannot copy out of meta tensor")
+ADVICE = (
+    ("CUDA", "Make tensors on the device of an input or a weight (device=x.device) instead of a named one."),
+    ("Sparse", "Sparse layouts are not supported: use dense tensors (for embeddings sparse=False)."),
+    ("", "Check the shapes and dtypes of the inputs given to trace(), and that the model runs on the meta device."),
 )
 
 
 class NeedsValue(TraceError):
     """A module that branches on a value which depends on weights or activations."""
 
-    def __init__(self, op: str, path: str) -> None:
-        super().__init__(
-            f"{op} in {place(path)} needs the value of a tensor that depends on weights or activations, "
-            f"and a trace knows shapes only; {VALUES}."
-        )
+    def __init__(self, what: str, path: str) -> None:
+        super().__init__(f"{what} in {place(path)} needs the value of a tensor that depends on weights or activations, {VALUES}")
 
 
 def place(path: str) -> str:
     """A module path for a message."""
-    return f"module {path!r}" if path else "the model's own forward"
+    return f"module {path!r}" if path else "the model itself"
 
 
 def explain(error: BaseException, op: str | None, path: str, shapes: str) -> TraceError:
     """The estimator's error for whatever a model raised while it ran on meta tensors."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, NotImplementedError) and ("Meta" in text or "meta" in text):
-        what = f"{op} has no meta kernel" if op else "a tensor without values was read"
-        way = "Register one (torch.library.register_fake), compute it outside the model, or replace the operation."
-        return TraceError(f"{what}, in {place(path)}: {text[:300]}. {way}")
+    text = " ".join(str(error).split()).rstrip(".") or "no message"
+    if any(read in text for read in READS):
+        return NeedsValue(op or "a read of values (.tolist(), .numpy(), …)", path)
+    if op and isinstance(error, NotImplementedError) and "meta" in text.lower():
+        way = "Register one with torch.library.register_fake, compute it outside the model, or replace the operation."
+        return TraceError(f"{op}{shapes} in {place(path)} has no meta kernel, so its output shape is unknown. {way}")
     where = f"{op}{shapes} in {place(path)}" if op else place(path)
-    hint = "Check the shapes and dtypes of the inputs given to trace(), and that the model runs on the meta device."
-    return TraceError(f"{where} failed: {type(error).__name__}: {text[:400]}. {hint}")
+    advice = next(advice for word, advice in ADVICE if word in text)
+    return TraceError(f"{where} failed: {type(error).__name__}: {text[:400]}. {advice}")
 
 
 def missing_inputs(model: object, error: TypeError, expected: str) -> MissingInputs:

@@ -1,5 +1,6 @@
 """What is replaced inside torch while a trace runs, and put back afterwards."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ import torch
 
 from estimator.model.tracing.autocast import emulate_autocast
 from estimator.model.tracing.opaque import scaled_dot_product_attention
+from estimator.model.tracing.replace import replaced
 
 
 @contextmanager
@@ -20,18 +22,11 @@ def patched_torch(recorder: Any) -> Iterator[None]:
         for name in ("tensor", "as_tensor"):
             stack.enter_context(replaced(torch, name, partial(_constant, recorder, getattr(torch, name))))
         stack.enter_context(emulate_autocast())
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)  # it asks for nested tensors, which have no meta kernel
+        if "torch._dynamo" in sys.modules:  # somebody compiled something: run it as written
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute for a while."""
-    original = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
 
 
 @contextmanager

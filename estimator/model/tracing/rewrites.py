@@ -42,7 +42,7 @@ def _attention(recorder, func, args, kwargs):
 def _grouped_mm(recorder, func, args, kwargs):
     """Products of ragged groups stay one operation in every dtype; equal groups are a batched product."""
     settings = dict(zip(("offs", "bias", "out_dtype"), args[2:], strict=False)) | kwargs
-    left, right, offsets, bias = *args[:2], settings.get("offs"), settings.get("bias")
+    (left, right), offsets, bias = args[:2], settings.get("offs"), settings.get("bias")
     with recorder:
         out = torch.bmm(left, right) if offsets is None else torch.ops.est.grouped_mm(left, right, offsets)
         out = out if bias is None else out + bias[:1]

@@ -1,7 +1,7 @@
 """`trace`: one forward, backward and optimizer step of a module on meta tensors, as a `Trace`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,7 +14,7 @@ from estimator.model.tracing.attribution import Attribution
 from estimator.model.tracing.dispatch import Recorder
 from estimator.model.tracing.formats import tensor_spec
 from estimator.model.tracing.patches import patched_torch
-from estimator.model.tracing.standins import StandIns, on_meta
+from estimator.model.tracing.standins import StandIns, on_meta, uncompiled
 from estimator.model.tracing.steps import floating, fused_step, loss_of, optimizer_name, traced_step
 from estimator.model.tracing.storages import Storages
 
@@ -54,14 +54,14 @@ def trace(
         except failures.NeedsValue:
             if balanced_routing or not run.recorder.routed:
                 raise
-    return run.result(name or type(model).__name__)
+    return run.result(name or type(run.model).__name__)
 
 
 class Run:
     """One attempt: the model, its stand-ins and what was recorded."""
 
     def __init__(self, model: torch.nn.Module, training: bool | None, balanced_routing: bool) -> None:
-        self.model, self.training = model, training
+        self.model, self.training = uncompiled(model), training
         self.stand_ins, self.storages = StandIns(), Storages()
         self.balanced_routing = balanced_routing
 
@@ -145,9 +145,9 @@ def _check_arguments(model: torch.nn.Module, args: tuple, kwargs: dict) -> None:
         return  # a forward without a Python signature
 
 
-def _elements(tensors: list[torch.Tensor]) -> int:
+def _elements(tensors: Sequence[torch.Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors)
 
 
-def _bytes(tensors: list[torch.Tensor]) -> float:
+def _bytes(tensors: Sequence[torch.Tensor]) -> float:
     return sum(tensor_spec(tensor).bytes for tensor in tensors)

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from estimator.errors import TraceError
+
 CONTAINERS = (dict, OrderedDict, list, tuple)
 
 
@@ -25,6 +27,8 @@ class StandIns:
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """A meta tensor of the same shape, strides, dtype and class (parameter or not)."""
         stand_in = self.memo.get(id(tensor))
+        if stand_in is None and torch.nn.parameter.is_lazy(tensor):
+            raise TraceError("the model has lazy parameters, which have no shape yet; call it once on an example batch, then trace it.")
         if stand_in is None:
             stand_in = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
             if isinstance(tensor, torch.nn.Parameter):
@@ -55,7 +59,9 @@ class StandIns:
         return self.memo[id(value)]
 
     def _item(self, value: Any) -> Any:
-        return self.of(value) if isinstance(value, torch.Tensor) else value
+        if isinstance(value, torch.Tensor):
+            return self.of(value)
+        return uncompiled(value) if isinstance(value, torch.nn.Module) else value
 
 
 def _tensors_within(value: Any, seen: set[int]) -> list[torch.Tensor]:
@@ -74,6 +80,11 @@ def _tensors_within(value: Any, seen: set[int]) -> list[torch.Tensor]:
     return [tensor for part in parts for tensor in _tensors_within(part, seen)]
 
 
+def uncompiled(module: torch.nn.Module) -> torch.nn.Module:
+    """The module inside the wrapper of `torch.compile`; any other module is its own."""
+    return getattr(module, "_orig_mod", module)
+
+
 @contextmanager
 def on_meta(model: torch.nn.Module, stand_ins: StandIns, training: bool | None) -> Iterator[None]:
     """Run a model on stand-ins for its weights, in train mode, eval mode or (None) its own."""
@@ -81,6 +92,7 @@ def on_meta(model: torch.nn.Module, stand_ins: StandIns, training: bool | None) 
     try:
         for module, _ in originals:
             swapped = stand_ins.attributes(module)
+            swapped["_compiled_call_impl"] = None  # of module.compile()
             if training is not None:
                 swapped["training"] = training
             object.__setattr__(module, "__dict__", swapped)

@@ -11,7 +11,7 @@ from estimator.errors import InvalidSetting, TraceError
 from estimator.model.optimizer import optimizer_signature
 from estimator.model.rules.optimizer import STATES
 from estimator.model.tracing.formats import tensor_spec
-from estimator.model.tracing.patches import replaced
+from estimator.model.tracing.replace import replaced
 from estimator.model.tracing.signatures import tensors_in
 from estimator.model.tracing.standins import StandIns
 

@@ -8,7 +8,11 @@ import torch
 class Storage(weakref.ref):
     """One allocation: its number, bytes that count as activation, and known values, if any (see `shadows`)."""
 
-    __slots__ = ("uid", "address", "bytes", "shadow")
+    __slots__ = ("address", "bytes", "shadow", "uid")
+    uid: int
+    address: int
+    bytes: int
+    shadow: torch.Tensor | None
 
 
 class Storages:
