@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m estimator", description=__doc__, epilog="`models` and `profiles` list the known names.")
+    parser = argparse.ArgumentParser(
+        prog="python -m estimator", description=__doc__, epilog="`models` and `profiles` list the known names."
+    )
     add = parser.add_argument
     add("model", help="a bundled architecture, such as llama-3.1-8b")
     add("--hw", default="H100", help="hardware: a name, an alias or a TOML file (default: %(default)s)")
@@ -99,12 +101,19 @@ def _models(given: list[str]) -> int:
     from estimator.units import format_si
 
     models = [load_architecture(name) for name in list_models()]
-    print(tabulate([[m.name, m.kind, format_si(m.parameters, ""), m.format, m.source] for m in models], ["name", "kind", "parameters", "format", "source"]))
+    print(
+        tabulate(
+            [[m.name, m.kind, format_si(m.parameters, ""), m.format, m.source] for m in models],
+            ["name", "kind", "parameters", "format", "source"],
+        )
+    )
     return 0
 
 
 def _check(given: list[str]) -> int:
-    argparse.ArgumentParser(prog="python -m estimator check", description="Print sanity checks against published figures.").parse_args(given)
+    argparse.ArgumentParser(prog="python -m estimator check", description="Print sanity checks against published figures.").parse_args(
+        given
+    )
     from estimator.validation.check import report
 
     text, passed = report()

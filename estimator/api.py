@@ -1,6 +1,7 @@
 """The front door: `estimate` and `compare`. The one file in which every floor meets."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from estimator.run.formats import matrix_unit
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
 from estimator.run.phase import Phase, price
-from estimator.run.settings import Inference, Training, describe
+from estimator.run.settings import SHAPES, Inference, Training, describe
 from estimator.run.stack import Stack, load_stack
 from estimator.run.training import training_memory, training_phases, training_step
+from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
 Hardware = str | Path | Mapping[str, Any] | Profile
 
@@ -49,6 +51,32 @@ def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | None
     if isinstance(hw, (str, Path, Mapping, Profile)):
         raise InvalidSetting(f"hw={hw!r}: expected a list of hardware to compare; use estimate() for one")
     return [estimate(model, one, run, **settings) for one in hw]
+
+
+def sweep(
+    model: Any,
+    hw: Sequence[Hardware] | Hardware,
+    run: type[Inference] | type[Training] = Inference,
+    *,
+    stack: str | None = None,
+    **grids: Any,
+) -> list[dict[str, Any]]:
+    """Estimates over the product of hardware and run settings: each of `grids` is a value or a sequence of values.
+
+    `sweep("llama-3.1-8b", ["A100", "H100"], batch=[1, 8, 64])` gives six rows: the settings, the `estimate` itself and its
+    `energy` (J), `time` (s), `power` (W), and joules per token, sample and step where the run has them.
+    """
+    parts = [hw] if isinstance(hw, (str, Path, Mapping, Profile)) else list(hw)
+    choices = {
+        name: [value] if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") else list(value) for name, value in grids.items()
+    }
+    subject = load_architecture(model) if isinstance(model, str) else model
+    rows = []
+    for part, *values in product(parts, *choices.values()):
+        settings = {name: getattr(value, "item", lambda value=value: value)() for name, value in zip(choices, values)}
+        answer = estimate(subject, part, run(**settings), stack=stack)
+        rows.append({"hw": load_profile(part).name, **settings, "estimate": answer, **answer.figures()})
+    return rows
 
 
 def _resolve(model: Any, run: Inference | Training, inputs: Any) -> Architecture | Trace:
@@ -90,7 +118,7 @@ def _default_stack(subject: Architecture | Trace, run: Inference | Training) -> 
 def _estimate_trace(trace: Trace, profile: Profile, run: Inference | Training, stack: Stack) -> Estimate:
     kernels = trace.kernels(stack.fusion)
     notes = [f"sizes are those of the given inputs; {name} of the run is not used" for name in _unused(run)]
-    memory = {"weights and buffers": trace.parameter_bytes + trace.buffer_bytes, "activations": trace.saved_bytes}
+    memory = {"weights and buffers": trace.parameter_bytes + trace.buffers_bytes, "activations": trace.saved_bytes}
     phases: list[Phase]
     if isinstance(run, Training):
         phases = training_phases(kernels, run.total_steps, profile, stack)
@@ -104,8 +132,7 @@ def _estimate_trace(trace: Trace, profile: Profile, run: Inference | Training, s
 
 def _unused(run: Inference | Training) -> Iterable[str]:
     defaults = type(run)()
-    shapes = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "sequence_tokens")
-    return [name for name in shapes if hasattr(run, name) and getattr(run, name) != getattr(defaults, name)]
+    return [name for name in SHAPES if hasattr(run, name) and getattr(run, name) != getattr(defaults, name)]
 
 
 def _estimate_architecture(model: Architecture, profile: Profile, run: Inference | Training, stack: Stack) -> Estimate:
@@ -156,7 +183,7 @@ def _finish(
         model=model.name,
         hardware=profile.name,
         stack=stack.name,
-        run=describe(run),
+        run=describe(run, shaped=isinstance(model, Architecture)),
         phases=tuple(phases),
         parameters=model.parameters,
         coverage=_unknown(kernels),
@@ -187,9 +214,9 @@ def _format_notes(kernels: Iterable[Kernel], profile: Profile) -> list[str]:
 
 
 def _standing_notes(profile: Profile, stack: Stack) -> list[str]:
-    ambient = profile.thermal.ambient
+    ambient = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
     return [
         f"hardware is {profile.name}; one device, board energy only: host, network and cooling are not included",
         f"software stack {stack.name}: {stack.notes}",
-        f"operands toggle like random data; coolant or air enters at {ambient - 273.15:.0f} °C",
+        f"operands toggle like random data; coolant or air enters at {ambient:.0f} °C",
     ]

@@ -11,8 +11,8 @@ from estimator.circuit.arithmetic import full_adders, storage_bits
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 
-BITS_PER_BYTE = 8
-REFERENCE_BITS = 16  # the per-multiply-add bit counts of a profile are stated at 16-bit operands
+BITS_PER_BYTE = 8  # exact: by definition
+REFERENCE_BITS = 16  # exact: the per-multiply-add bit counts of a profile are stated at 16-bit operands
 
 TENSOR, VECTOR, ISSUE = "tensor units", "vector units", "instruction issue"
 REGISTERS, SHARED, L2, MEMORY = "register file", "shared memory / L1", "L2 and on-chip network", "memory"

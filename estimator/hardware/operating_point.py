@@ -16,6 +16,7 @@ from estimator.units import format_si
 
 RELATIVE_TOLERANCE = 1e-9  # exact: far below any physical uncertainty
 STEPS = 60  # exact: bisection to 2^-60 of the range
+HOPELESS = 10  # exact: no balance is to be found this far above the highest junction temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,14 @@ def _at(profile: Profile, loads: Sequence[Load], clock: float, capped: bool = Fa
         power = inside / profile.power.regulator_efficiency + still.board
         hotter = profile.thermal.ambient + profile.thermal.resistance * min(power, float(profile.power.limit))
         if abs(hotter - temperature) < temperature * RELATIVE_TOLERANCE:
+            return OperatingPoint(clock, voltage, temperature, power, capped)
+        if hotter > HOPELESS * profile.thermal.limit:
             break
         temperature = hotter
-    else:
-        raise Infeasible(
-            f"{profile.name}: thermal runaway at {format_si(clock, 'Hz')}: leakage grows faster than the cooling removes it; "
-            "lower the voltage or the ambient temperature, or improve thermal.resistance"
-        )
-    return OperatingPoint(clock, voltage, temperature, power, capped)
+    raise Infeasible(
+        f"{profile.name}: thermal runaway at {format_si(clock, 'Hz')}: leakage grows faster than the cooling removes it; "
+        "lower the voltage or the ambient temperature, or improve thermal.resistance"
+    )
 
 
 def _paused(profile: Profile, loads: Sequence[Load], bottom: OperatingPoint, limit: float) -> OperatingPoint:

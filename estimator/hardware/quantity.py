@@ -17,9 +17,7 @@ class Unit:
         self.unit = unit
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(dump)
-        )
+        return core_schema.no_info_plain_validator_function(self.read, serialization=core_schema.plain_serializer_function_ser_schema(dump))
 
     def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict:
         return {

@@ -36,6 +36,10 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def quantities(self) -> dict[str, Quantity]:
+        """Every sourced number by dotted path, such as `"memory.bandwidth"`."""
+        return dict(_walk(self, ""))
+
 
 class Process(Section):
     """The technology node: what one transistor, wire and cell of it costs to switch and leaks."""
@@ -90,8 +94,9 @@ class Tensor(Section):
     shared_bits_per_mac: Number = Field(description="shared-memory bits moved per multiply-add, at 16-bit operands")
     latch_bits_per_mac: Number = Field(description="pipeline and operand latch bits clocked per multiply-add, at 16-bit operands")
     macs_per_instruction: Number
-    tile_m: Number
-    tile_n: Number
+    tile_m: Number = Field(description="rows of the largest output tile")
+    tile_n: Number = Field(description="columns of the largest output tile")
+    tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")
 
 
 class Vector(Section):
@@ -204,10 +209,6 @@ class Profile(Section):
         if broken:
             raise ValueError("; ".join(broken))
         return self
-
-    def quantities(self) -> dict[str, Quantity]:
-        """Every sourced number by dotted path, such as `"memory.bandwidth"`."""
-        return dict(_walk(self, ""))
 
 
 def _walk(value, path):

@@ -10,7 +10,7 @@ from typing import Any
 
 from estimator.errors import EstimatorError, unknown_name
 from estimator.hardware.operating_point import OperatingPoint
-from estimator.run.phase import Entry, Phase
+from estimator.run.phase import HOST, Entry, Phase
 
 GROUPS = ("phase", "component", "layer", "module", "op", "kernel", "event", "bound")
 
@@ -102,6 +102,13 @@ class Estimate:
     def energy_per_step(self) -> float:
         """Joules per optimizer step. Raises where the run has no steps."""
         return self.energy / self._count("steps")
+
+    def figures(self) -> dict[str, float]:
+        """The headline figures as a dict: energy, time, power, and joules per token, sample and step where there are any."""
+        per = {"tokens": "energy_per_token", "samples": "energy_per_sample", "steps": "energy_per_step"}
+        return {"energy": self.energy, "time": self.time, "power": self.power} | {
+            figure: getattr(self, figure) for many, figure in per.items() if getattr(self, many)
+        }
 
     def _count(self, what: str) -> int:
         count = getattr(self, what)
@@ -200,7 +207,7 @@ def _shared(names: list[str]) -> Iterator[tuple[str, float]]:
 
 
 _NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
-    "phase": lambda phase, entry: [(phase.name, 1.0)],
+    "phase": lambda phase, entry: [(HOST if entry.kind == HOST else phase.name, 1.0)],
     "module": lambda phase, entry: _shared(_modules(entry)),
     "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
     "op": lambda phase, entry: [(entry.name, 1.0)],

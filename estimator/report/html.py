@@ -18,7 +18,8 @@ def render(estimate: "Estimate") -> str:
     parts = [f"<b>{escape(title)}</b>", *(f"<div>{escape(line)}</div>" for line in rest)]
     parts += [bars(estimate, by) for by in ("phase", "component", "layer")]
     parts.append(f"<details><summary>assumptions</summary><pre>{escape(notes(estimate))}</pre></details>")
-    return f'<div style="font-family:sans-serif;font-size:13px;line-height:1.5">{"".join(parts)}</div>'
+    body = "".join(parts)
+    return f'<div style="font-family:sans-serif;font-size:13px;line-height:1.5">{body}</div>'
 
 
 def bars(estimate: "Estimate", by: str, top: int = 12) -> str:
@@ -32,5 +33,7 @@ def bars(estimate: "Estimate", by: str, top: int = 12) -> str:
     for name, energy in shown:
         bar = f'<div style="background:#4878a8;height:10px;width:{BAR * energy / longest:.0f}px"></div>'
         cells = (escape(name), escape(format_si(energy, "J")), f"{energy / estimate.energy:.1%}")
-        lines.append(f"<tr>{''.join(f'<td style="padding:0 8px;text-align:left">{cell}</td>' for cell in cells)}<td>{bar}</td></tr>")
-    return f'<table style="margin:8px 0;border-collapse:collapse"><caption style="text-align:left"><i>by {by}</i></caption>{"".join(lines)}</table>'
+        left = "".join(f'<td style="padding:0 8px;text-align:left">{cell}</td>' for cell in cells)
+        lines.append(f"<tr>{left}<td>{bar}</td></tr>")
+    caption = f'<caption style="text-align:left"><i>by {by}</i></caption>'
+    return f'<table style="margin:8px 0;border-collapse:collapse">{caption}{"".join(lines)}</table>'

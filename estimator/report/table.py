@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from estimator.run.phase import HOST
 from estimator.units import SECONDS_PER_HOUR, format_si
 
 if TYPE_CHECKING:
     from estimator.report.estimate import Estimate
 
-TOP_KERNELS = 8
+TOP_KERNELS = 8  # exact: rows shown
 
 
 def render(estimate: "Estimate") -> str:
@@ -28,7 +29,9 @@ def heading(estimate: "Estimate") -> str:
         f"   time {format_si(estimate.time, 's')}   mean power {format_si(estimate.power, 'W')}",
     ]
     per = {"tokens": "token", "samples": "sample", "steps": "step"}
-    counted = [f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)]
+    counted = [
+        f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)
+    ]
     return "\n".join([*lines, "   ".join(counted)]).rstrip()
 
 
@@ -36,8 +39,8 @@ def phases(estimate: "Estimate") -> str:
     """One line a phase, with its operating point."""
     rows = []
     for row in estimate.rows("phase"):
-        points = [phase.point for phase in estimate.phases if phase.name == row["name"]]
-        point = max(points, key=lambda p: p.power)
+        points = [phase.point for phase in estimate.phases if row["name"] in (phase.name, HOST)]
+        point = max(points, key=lambda p: p.clock)
         rows.append(
             [
                 row["name"],
@@ -51,7 +54,9 @@ def phases(estimate: "Estimate") -> str:
                 format_si(row["memory_bytes"], "B"),
             ]
         )
-    return tabulate(rows, ["phase", "energy", "share", "time", "power", "clock", "voltage", "work", "memory traffic"], disable_numparse=True)
+    return tabulate(
+        rows, ["phase", "energy", "share", "time", "power", "clock", "voltage", "work", "memory traffic"], disable_numparse=True
+    )
 
 
 def shares(estimate: "Estimate", by: str) -> str:
@@ -64,14 +69,18 @@ def kernels(estimate: "Estimate") -> str:
     """The kernels that take most."""
     rows: list[list[Any]] = []
     for row in estimate.rows("kernel")[:TOP_KERNELS]:
-        rows.append([row["name"], format_si(row["energy"], "J"), f"{row['share']:.1%}", format_si(row["time"], "s"), f"{row['launches']:.0f}"])
+        rows.append(
+            [row["name"], format_si(row["energy"], "J"), f"{row['share']:.1%}", format_si(row["time"], "s"), f"{row['launches']:.0f}"]
+        )
     return tabulate(rows, ["largest kernels", "energy", "share", "time", "launches"], disable_numparse=True)
 
 
 def notes(estimate: "Estimate") -> str:
     """Coverage, assumptions and a count of the sources."""
     unknown = estimate.coverage or {}
-    lines = [f"operations without a rule: {', '.join(f'{op} ×{n}' for op, n in unknown.items())}" if unknown else "every operation was counted"]
+    lines = [
+        f"operations without a rule: {', '.join(f'{op} ×{n}' for op, n in unknown.items())}" if unknown else "every operation was counted"
+    ]
     lines += [f"assumed: {text}" for text in estimate.assumptions]
     by_status: dict[str, int] = {}
     for number in estimate.numbers:

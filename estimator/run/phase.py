@@ -12,6 +12,7 @@ from estimator.model.work import Kernel
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack
 
+HOST = "host"
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
 
@@ -50,7 +51,7 @@ def price(
     parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
     host = stack.step_overhead + sequences * stack.sequence_overhead
     if gap and host > 0:
-        parts.append((None, Load(steps, {}, Duration(0.0, "host", 0.0, host, 0.0)), {}))
+        parts.append((None, Load(steps, {}, Duration(0.0, HOST, 0.0, host, 0.0)), {}))
     point = settle(profile, [load for _, load, _ in parts])
     return Phase(name, steps, point, tuple(_entry(kernel, load, traffic, profile, point) for kernel, load, traffic in parts))
 
@@ -72,12 +73,12 @@ def _entry(kernel: Kernel | None, load: Load, traffic: dict[str, float], profile
     n = load.launches
     return Entry(
         name=kernel.name if kernel else "host gap",
-        kind=kernel.kind if kernel else "host",
+        kind=kernel.kind if kernel else HOST,
         module=kernel.module if kernel else "",
         layers=kernel.layers if kernel else (),
         launches=n,
         time=n * seconds,
-        bound=load.duration.bound(point.clock) if kernel else "host",
+        bound=load.duration.bound(point.clock) if kernel else HOST,
         energy={key: n * joules for key, joules in energy.items()},
         events={key: n * count for key, count in events.items()},
         flop=n * work.flop if work else 0.0,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.units import require_non_negative, require_positive
 
+SHAPES = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "sequence_tokens")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 
 
@@ -83,9 +84,9 @@ class Training:
         return -int(-self.epochs * self.samples // self.batch)
 
 
-def describe(run: "Inference | Training") -> dict[str, object]:
-    """The settings as plain data for reports and JSON."""
-    values = {field.name: getattr(run, field.name) for field in fields(run)}
+def describe(run: "Inference | Training", shaped: bool = True) -> dict[str, object]:
+    """The settings as plain data for reports and JSON; without those that set shapes where example inputs did."""
+    values = {field.name: getattr(run, field.name) for field in fields(run) if shaped or field.name not in SHAPES}
     return {"kind": type(run).__name__} | {
         name: value if isinstance(value, (int, float, str, type(None))) else type(value).__name__ for name, value in values.items()
     }

@@ -1,17 +1,18 @@
 """How a matrix product is cut into tiles: how many multiply-add slots it occupies and how many bytes cross each level.
 
-Each output tile of `tile_m × tile_n` belongs to one multiprocessor, which streams the k dimension past it. Tiles that do not
-fill the last wave, and rows that do not fill a tile, leave slots empty. Smaller tiles fill the chip better but read each
-operand more often; the library picks the fastest, and so does this model.
+Each output tile of `tile_m × tile_n` belongs to one multiprocessor, or to a cluster that shares its operands, and streams the k
+dimension past it. Tiles that do not fill the last wave, and rows that do not fill a tile, leave slots empty. Smaller tiles fill
+the chip better but read each operand more often; the library picks the fastest, and so does this model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
 from estimator.hardware.schema import Profile
 from estimator.model.work import MatrixProduct
 
-SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2), (4, 4))  # tile sizes tried, as divisors of the profile's largest tile
+VECTOR_TILE = (64, 64, 1)  # exact: rows, columns and cluster of a library kernel without tensor units
+SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2), (4, 4))  # exact: tile sizes tried, as divisors of the profile's largest tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,15 @@ class Tiling:
 def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per_cycle: float) -> Tiling:
     """The fastest `Tiling` of a product with operands of `width` bytes on a chip doing `macs_per_cycle` in all."""
     unit = profile.tensor
-    largest = (int(unit.tile_m), int(unit.tile_n)) if unit else (64, 64)
-    options = [_tiling(product, width, profile, largest[0] // a, largest[1] // b) for a, b in SHAPES]
+    m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
+    options = [_tiling(product, width, profile, m // a, n // b, min(cluster, max(1, cluster // (a * b)))) for a, b in SHAPES]
     l2 = profile.l2.bandwidth
-    return min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
+    best = min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
+    return replace(best, slots=best.slots * product.executed)
 
 
-def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int, tile_n: int) -> Tiling:
-    processors = int(profile.die.multiprocessors)
+def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int, tile_n: int, cluster: int) -> Tiling:
+    processors = int(profile.die.multiprocessors) // cluster
     rows, columns = ceil(product.m / tile_m), ceil(product.n / tile_n)
     tiles = product.batch * rows * columns
     # with few tiles the library also cuts the k dimension and adds the parts
@@ -41,15 +43,15 @@ def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int,
     waves = ceil(tiles * split / processors)
     slots = waves * processors * tile_m * tile_n * product.k / split
     l2_bytes = product.batch * width * (columns * product.m * product.k + rows * product.n * product.k + product.m * product.n)
-    return Tiling(slots * product.executed, l2_bytes, _memory_bytes(product, width, profile, tile_m, tile_n, waves))
+    return Tiling(slots, l2_bytes, _memory_bytes(product, width, processors, profile, tile_m, tile_n, waves))
 
 
-def _memory_bytes(product: MatrixProduct, width: float, profile: Profile, tile_m: int, tile_n: int, waves: int) -> float:
+def _memory_bytes(product: MatrixProduct, width: float, processors: int, profile: Profile, tile_m: int, tile_n: int, waves: int) -> float:
     """Operands are read once if they fit in L2 together; otherwise each wave of tiles reads its own rows and columns again."""
     m, n, k = product.m, product.n, product.k
     compulsory = product.batch * width * (m * k + n * k + m * n)
     if width * (m * k + n * k) <= profile.l2.capacity:
         return compulsory
-    side = isqrt(int(profile.die.multiprocessors))
+    side = isqrt(processors)
     rows, columns = min(m, side * tile_m), min(n, side * tile_n)
     return max(compulsory, waves * width * k * (rows + columns) + product.batch * width * m * n)

@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from estimator.api import estimate
-from estimator.circuit.check import rows as operation_rows
+from estimator.circuit.check import operation_energies
 from estimator.hardware.catalogue import load_profile
 from estimator.run.settings import Inference
 from estimator.units import format_si
@@ -59,7 +59,7 @@ def checks() -> Iterator[Check]:
 
 
 def _arithmetic() -> Iterator[Check]:
-    for row in operation_rows():
+    for row in operation_energies():
         yield Check("operation energy", row.name, row.predicted, row.published, "J", None)
 
 
@@ -89,7 +89,9 @@ def report() -> tuple[str, bool]:
     arithmetic = [check.error for check in done if check.group == "operation energy"]
     rms = (sum(error**2 for error in arithmetic) / len(arithmetic)) ** 0.5
     rows = [_line(check) for check in done]
-    rows.append(["operation energy", f"rms of {len(arithmetic)}", f"{rms:.1%}", "", "", f"≤ {ARITHMETIC_RMS:.0%}", _verdict(rms <= ARITHMETIC_RMS)])
+    rows.append(
+        ["operation energy", f"rms of {len(arithmetic)}", f"{rms:.1%}", "", "", f"≤ {ARITHMETIC_RMS:.0%}", _verdict(rms <= ARITHMETIC_RMS)]
+    )
     passed = all(check.passed for check in done) and rms <= ARITHMETIC_RMS
     return tabulate(rows, ["check", "of", "predicted", "published", "error", "bound", ""], disable_numparse=True), passed
 
