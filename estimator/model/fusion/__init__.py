@@ -8,6 +8,7 @@ leaves a group (see `traffic`). Either way identical launches, in one layer or o
 from typing import Any
 
 from estimator.errors import unknown_name
+from estimator.model.fusion.dataflow import Dataflow
 from estimator.model.fusion.folding import fold, unfold
 from estimator.model.fusion.groups import group_calls
 from estimator.model.fusion.operation import Operation, operations
@@ -33,7 +34,7 @@ def kernels(trace: Any, fusion: str = "eager") -> tuple[Kernel, ...]:
     if fusion == "eager":
         return fold(singles[call.signature].kernel(call) for call in calls)
     groups = group_calls(calls, per_signature)
-    traffic = Traffic(calls, per_signature, groups, trace.outputs)
+    traffic = Traffic(Dataflow(calls, per_signature, groups, trace.outputs))
     return fold(_kernel(members, calls, singles, traffic) for members in groups)
 
 
@@ -51,7 +52,7 @@ class _Single:
 
 def _kernel(members: list[int], calls: list[Any], singles: list[_Single], traffic: Traffic) -> Kernel:
     first = calls[members[0]]
-    if len(members) == 1 and not traffic.changed_by_recomputation(members):
+    if traffic.is_plain(members):
         return singles[first.signature].kernel(first)
     makers = [singles[calls[index].signature] for index in members]
     return Kernel(

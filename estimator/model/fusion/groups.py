@@ -2,10 +2,11 @@
 
 The level of a call is the largest number of library kernels (matrix products, convolutions, attention, sorts, scatters) on a
 path to it. Calls of one level and phase have no library kernel between them, so a compiler can join them: it joins a producer
-with its consumer, and calls over equally many elements that read the same tensor. This is the rule that torch's Inductor
-follows in effect (its scheduler fuses along edges first, then siblings).
+with its consumer, and calls over equally many elements that read the same tensor. That is what torch's Inductor does in
+effect, whose scheduler fuses along edges first and siblings after.
 """
 
+from collections import defaultdict
 from typing import Any
 
 from estimator.model.fusion.operation import Operation
@@ -14,6 +15,7 @@ from estimator.model.fusion.operation import Operation
 def group_calls(calls: list[Any], operations: list[Operation]) -> list[list[int]]:
     """Indices of calls that share a launch, groups and members in the order of the calls. Linear in the calls."""
     levels = _levels(calls, operations)
+    _delay(levels, calls, operations)
     joined = _Partition(len(calls))
     written_by: dict[int, int] = {}
     siblings: dict[tuple, int] = {}
@@ -32,8 +34,7 @@ def group_calls(calls: list[Any], operations: list[Operation]) -> list[list[int]
 
 
 def _joins(producer: Any, consumer: Any, operations: list[Operation]) -> bool:
-    made = operations[producer.signature]
-    return made.fuses and not made.ends_level and producer.phase == consumer.phase
+    return not operations[producer.signature].ends_level and producer.phase == consumer.phase
 
 
 def _levels(calls: list[Any], operations: list[Operation]) -> list[int]:
@@ -47,6 +48,21 @@ def _levels(calls: list[Any], operations: list[Operation]) -> list[int]:
         for storage in call.writes:
             ready[storage] = after
     return levels
+
+
+def _delay(levels: list[int], calls: list[Any], operations: list[Operation]) -> None:
+    """An operation that could run early, but whose users are all at one later level of its phase, moves there to join them."""
+    users: dict[int, set[tuple[int, str]]] = defaultdict(set)
+    for index in reversed(range(len(calls))):
+        call = calls[index]
+        in_place = any(storage in call.reads for storage in call.writes)
+        if not operations[call.signature].ends_level and not in_place:
+            wanted = set().union(*(users[storage] for storage in call.writes))
+            if len(wanted) == 1:
+                level, phase = next(iter(wanted))
+                levels[index] = level if phase == call.phase else levels[index]
+        for storage in (*call.reads, *call.writes):
+            users[storage].add((levels[index], call.phase))
 
 
 class _Partition:

@@ -5,8 +5,8 @@ from estimator.model.rules.table import flop_per_element, sections
 from estimator.model.work import Signature, Work
 
 # Exponents that need no logarithm: the operation that serves instead, or the number of multiplies.
-ROOTS = {0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
-MULTIPLIES = {2: 1, 3: 2, 4: 2}  # x x; (x x) x; y y with y = x x
+ROOTS: dict[float, str] = {0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
+MULTIPLIES: dict[float, int] = {2: 1, 3: 2, 4: 2}  # x x; (x x) x; y y with y = x x
 BY_ARGUMENT = {"pow", "gelu", "gelu_backward"}
 
 
