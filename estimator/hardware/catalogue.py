@@ -131,7 +131,7 @@ def with_provenance(table: Mapping, source: str, status: str) -> dict:
     for key, value in table.items():
         if key in ("source", "status"):
             continue
-        if key in TEXT or isinstance(value, Quantity):
+        if key in TEXT or value is None or isinstance(value, Quantity):
             result[key] = value
         elif isinstance(value, Mapping) and "value" not in value:
             result[key] = with_provenance(value, source, status)

@@ -4,6 +4,7 @@ A profile file may hold only the part that it adds: `inherits` names the files t
 device), see `estimator.hardware.catalogue`.
 """
 
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -44,43 +45,43 @@ class Section(BaseModel):
 class Process(Section):
     """The technology node: what one transistor, wire and cell of it costs to switch and leaks."""
 
-    name: str
+    name: str = Field(description="as the foundry calls it")
     node_nm: float = Field(description="label of the node in nm; a name, not a length")
-    nominal_voltage: Volt
-    threshold_voltage: Volt
+    nominal_voltage: Volt = Field(description="usual supply of the node")
+    threshold_voltage: Volt = Field(description="of the transistors that set the clock")
     velocity_exponent: Number = Field(description="a of the alpha-power law f = K (V - Vt)^a / V")
     full_adder_capacitance: Farad = Field(description="switched per full-adder operation, activity included: E = C V^2")
     flip_flop_capacitance: FaradPerBit = Field(description="switched per clocked flip-flop bit, local clock included")
     sram_bit_capacitance: FaradPerBit = Field(description="switched per bit read from a 32 KiB array")
     wire_capacitance: FaradPerMetre = Field(description="wire with its repeaters; a random bit dissipates C L V^2 / 4")
     leakage: WattPerTransistor = Field(description="subthreshold leakage power per transistor at the two conditions below")
-    leakage_voltage: Volt
-    leakage_temperature: Kelvin
+    leakage_voltage: Volt = Field(description="supply at which `leakage` is stated")
+    leakage_temperature: Kelvin = Field(description="junction temperature at which `leakage` is stated")
     barrier_lowering: Number = Field(description="drain-induced barrier lowering in V/V")
     subthreshold_ideality: Number = Field(description="n in the subthreshold slope n kT/q ln 10")
     leakage_temperature_efold: Kelvin = Field(description="leakage grows e-fold per this many kelvin")
-    transistor_density: TransistorPerSquareMetre
-    fo4_delay: Second | None = None
+    transistor_density: TransistorPerSquareMetre = Field(description="published peak of the node; `low` is what large GPUs reach")
+    fo4_delay: Second | None = Field(default=None, description="delay of an inverter that drives four of its kind")
 
 
 class Die(Section):
     """What was made in that process."""
 
-    transistors: Number
-    area: SquareMetre | None = None
+    transistors: Number = Field(description="of all compute dies in the package")
+    area: SquareMetre | None = Field(default=None, description="of all compute dies in the package")
     multiprocessors: Number = Field(description="enabled SMs, compute units or cores")
 
 
 class Clock(Section):
     """The operating range, and the voltage that it takes: alpha-power law through (boost, voltage_at_boost), with a floor."""
 
-    minimum: Hertz
-    base: Hertz | None = None
-    boost: Hertz = Field(description="highest sustained clock")
-    voltage_floor: Volt
-    voltage_at_boost: Volt
-    threshold_voltage: Volt
-    velocity_exponent: Number
+    minimum: Hertz = Field(description="clock with no work")
+    base: Hertz | None = Field(default=None, description="guaranteed clock; not used in any formula")
+    boost: Hertz = Field(description="highest clock, at which the peak rates hold")
+    voltage_floor: Volt = Field(description="lowest core voltage, whatever the clock")
+    voltage_at_boost: Volt = Field(description="core voltage that `boost` needs; who states another boost states this too")
+    threshold_voltage: Volt = Field(description="Vt of the alpha-power law")
+    velocity_exponent: Number = Field(description="a of the alpha-power law")
     tree_capacitance: FaradPerTransistor = Field(description="clock-tree capacitance switched each cycle, per transistor of the die")
     gated_share: Number = Field(description="share of the clock tree that still toggles while no kernel runs")
 
@@ -93,7 +94,7 @@ class Tensor(Section):
     register_bits_per_mac: Number = Field(description="register-file bits moved per multiply-add, at 16-bit operands")
     shared_bits_per_mac: Number = Field(description="shared-memory bits moved per multiply-add, at 16-bit operands")
     latch_bits_per_mac: Number = Field(description="pipeline and operand latch bits clocked per multiply-add, at 16-bit operands")
-    macs_per_instruction: Number
+    macs_per_instruction: Number = Field(description="multiply-adds per matrix instruction that a warp issues, at 16 bits")
     tile_m: Number = Field(description="rows of the largest output tile")
     tile_n: Number = Field(description="columns of the largest output tile")
     tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")
@@ -102,23 +103,23 @@ class Tensor(Section):
 class Vector(Section):
     """Vector (SIMT) and special-function units of one multiprocessor."""
 
-    fma_per_clock: dict[str, MacPerClock]
-    special_per_clock: Annotated[Quantity, Unit("1")]
+    fma_per_clock: dict[str, MacPerClock] = Field(description="multiply-adds per clock by number format, packed formats included")
+    special_per_clock: Number = Field(description="exponentials, reciprocals and other special functions per clock")
     lanes: Number = Field(description="lanes that share one instruction")
     register_bits_per_lane: Number = Field(description="register-file bits moved per lane and operation")
-    latch_bits_per_lane: Number
+    latch_bits_per_lane: Number = Field(description="pipeline and operand latch bits clocked per lane and operation, at 32 bits")
 
 
 class Instruction(Section):
     """Fetch, decode and scheduling of one instruction for all its lanes."""
 
-    capacitance: Farad
+    capacitance: Farad = Field(description="switched per instruction")
 
 
 class OnChipMemory(Section):
     """Register file, shared memory / L1 (per multiprocessor) or L2 (whole chip)."""
 
-    capacity: Byte
+    capacity: Byte = Field(description="per multiprocessor, or (L2) per chip")
     bit_capacitance: FaradPerBit = Field(description="switched per bit that passes this level, array and wires together")
     bandwidth: BytePerClock | None = Field(default=None, description="bytes per clock, per multiprocessor or (L2) per chip")
 
@@ -126,9 +127,9 @@ class OnChipMemory(Section):
 class Memory(Section):
     """Off-chip memory: its own supply, so its energy does not follow the core voltage."""
 
-    kind: str
-    capacity: Byte
-    bandwidth: BytePerSecond
+    kind: str = Field(description="technology, such as HBM3")
+    capacity: Byte = Field(description="what a program can address")
+    bandwidth: BytePerSecond = Field(description="nominal peak")
     energy_per_bit: JoulePerBit = Field(description="device, interface and PHY")
     controller_capacitance: FaradPerBit = Field(description="controller and on-chip path in the core domain, per bit")
     idle_power: Watt = Field(description="refresh, interface and PHY with no traffic")
@@ -137,49 +138,49 @@ class Memory(Section):
 class Link(Section):
     """A connection to other devices; bandwidth of the whole device in one direction."""
 
-    bandwidth: BytePerSecond
+    bandwidth: BytePerSecond = Field(description="of the whole device, one direction")
     energy_per_bit: JoulePerBit = Field(description="both ends")
 
 
 class Power(Section):
     """Board power: limits, published idle figures, and the losses of the voltage regulators."""
 
-    limit: Watt
-    minimum_limit: Watt | None = None
-    maximum_limit: Watt | None = None
+    limit: Watt = Field(description="default power cap")
+    minimum_limit: Watt | None = Field(default=None, description="lowest cap that the driver accepts")
+    maximum_limit: Watt | None = Field(default=None, description="highest cap that the driver accepts, where it exceeds the default")
     idle: Watt | None = Field(default=None, description="published idle power; compared with, never used as an input")
-    idle_with_context: Watt | None = None
+    idle_with_context: Watt | None = Field(default=None, description="published idle power with a process attached; compared with only")
     board: Watt = Field(description="constant board power: regulators' own use, host interface, telemetry")
-    regulator_efficiency: Number
+    regulator_efficiency: Number = Field(description="core power ÷ power drawn for it")
 
 
 class Thermal(Section):
     """Junction temperature = ambient + resistance × power."""
 
-    ambient: Kelvin
-    resistance: KelvinPerWatt
-    limit: Kelvin
+    ambient: Kelvin = Field(description="air at the heat sink")
+    resistance: KelvinPerWatt = Field(description="junction to ambient, of chip and cooler")
+    limit: Kelvin = Field(description="highest operating temperature")
 
 
 class Achievable(Section):
     """Share of each peak that good kernels reach while the clock is not throttled."""
 
-    tensor: Number
-    vector: Number
-    memory: Number
-    l2: Number
+    tensor: Number = Field(description="of the matrix units' peak at the actual clock, tile quantisation apart")
+    vector: Number = Field(description="of the vector units' peak at the actual clock")
+    memory: Number = Field(description="of the nominal memory bandwidth")
+    l2: Number = Field(description="of the L2 bandwidth")
 
 
 class Profile(Section):
     """A whole device, ready to be priced. Made by `load_profile`."""
 
-    name: str
-    aliases: tuple[str, ...] = ()
-    vendor: str
-    architecture: str
-    year: int
-    kind: Literal["gpu", "tpu", "cpu", "accelerator"] = "gpu"
-    notes: str = ""
+    name: str = Field(description="the vendor's name of the part")
+    aliases: tuple[str, ...] = Field(default=(), description="other names that mean this part, upper and lower case alike")
+    vendor: str = Field(description="who sells it")
+    architecture: str = Field(description="generation and chip")
+    year: int = Field(description="of introduction")
+    kind: Literal["gpu", "tpu", "cpu", "accelerator"] = Field(default="gpu", description="gpu, tpu, cpu or accelerator")
+    notes: str = Field(default="", description="what a reader should know; printed in the report")
     process: Process
     die: Die
     clock: Clock
@@ -206,6 +207,7 @@ class Profile(Section):
             "power.idle must be below power.limit": self.power.idle is None or self.power.idle < self.power.limit,
         }
         broken = [rule for rule, holds in rules.items() if not holds]
+        broken += [f"{path} must be a finite number of at least zero" for path, value in self.quantities().items() if not 0 <= value < inf]
         if broken:
             raise ValueError("; ".join(broken))
         return self
