@@ -5,6 +5,7 @@
     dispatch.py     the dispatch mode that sees each operation once
     operators.py    what an operator's schema says about it
     rewrites.py     operations that are taken apart, made opaque or answered from known values
+    templates.py    outputs of a call like one seen before
     shadows.py      small values that do not depend on weights stay known
     attribution.py  phase and module path of an operation, in backward by autograd sequence number
     storages.py     identity and lifetime of allocations

@@ -9,8 +9,9 @@ from estimator.model.tracing.attribution import Attribution
 from estimator.model.tracing.failures import NeedsValue
 from estimator.model.tracing.operators import Operator, describe
 from estimator.model.tracing.shadows import Shadows
-from estimator.model.tracing.signatures import Signatures, tensors_in
+from estimator.model.tracing.signatures import Signatures, call_key, fingerprint, tensors_in
 from estimator.model.tracing.storages import Storage, Storages
+from estimator.model.tracing.templates import Templates
 
 TAKES_HOST = {"aten.copy_", "aten._to_copy", "aten._pack_padded_sequence"}  # operators that mix devices on purpose
 
@@ -23,7 +24,7 @@ class Recorder(TorchDispatchMode):
     def __init__(self, attribution: Attribution, storages: Storages, balanced_routing: bool = False) -> None:
         super().__init__()
         self.attribution, self.storages, self.shadows = attribution, storages, Shadows(storages)
-        self.signatures = Signatures()
+        self.signatures, self.templates = Signatures(), Templates()
         self.calls: list[tuple[int, str, str, tuple[int, ...], tuple[int, ...]]] = []
         self.decisions: dict[str, None] = {}  # in order, without repetition
         self.failed: tuple[BaseException, str, str, str] | None = None
@@ -72,23 +73,30 @@ class Recorder(TorchDispatchMode):
         if op.view:
             return func(*args, **kwargs)
         read = list(map(self.storages.of, tensors))
+        key = None if op.free else call_key(func, args, kwargs)
         if not tensors:
             out = self.shadows.create(op, func, args, kwargs)
         elif True not in meta and op.name != "aten._to_copy":
             out = func(*args, **kwargs)  # real tensors that user code made on the host
         elif op.random or (read[0].shadow is None and meta[0]) or not self.shadows.known(tensors):
-            out = self._without_values(op, func, args, kwargs)
+            out = self.templates.make(key)
+            if out is None:
+                out = self._without_values(op, func, args, kwargs)
+                if op.repeats:
+                    self.templates.learn(key, out, tensors)
         else:
             out = self.shadows.compute(op, func, args, kwargs)
         if not op.free and self.recording:
-            self.record(op, func, args, kwargs, out, read)
+            self.record(key, op, func, args, kwargs, out, read)
         return out
 
-    def record(self, op: Operator, func: Any, args: tuple, kwargs: dict, out: Any, read: list[Storage]) -> None:
+    def record(self, key: Any, op: Operator, func: Any, args: tuple, kwargs: dict, out: Any, read: list[Storage]) -> None:
         """Append one call; an operator that returns nothing has what it wrote as its outputs."""
         written = op.written(args, kwargs)
         outputs = tensors_in((out,)) or written
-        signature = self.signatures.intern(op.name, func, args, kwargs, outputs, op.dynamic or not read)
+        if op.dynamic or not read:  # its outputs do not follow from its inputs
+            key = (key, fingerprint(outputs))
+        signature = self.signatures.intern(key, op.name, func, args, kwargs, outputs)
         writes = [self.storages.of(tensor).uid for tensor in outputs]
         writes += [uid for tensor in written if (uid := self.storages.of(tensor).uid) not in writes]
         phase, path = self.attribution.where()
@@ -108,7 +116,7 @@ class Recorder(TorchDispatchMode):
             if op.dynamic:
                 raise NeedsValue(op.name, self.attribution.stack[-1]) from error
             raise
-        if op.name == "aten.topk":
+        if not op.repeats and op.name == "aten.topk":
             self._route(args[0], out)
         return out
 

@@ -13,6 +13,7 @@ VIEWS = {"_unsafe_view", "_reshape_alias", "lift_fresh"}
 ALLOCATIONS = {"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided", "empty_permuted"}
 CHECKS = {"_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_size", "sym_stride", "sym_numel", "sym_constrain_range"}
 FREE = VIEWS | ALLOCATIONS | CHECKS
+ROUTERS = {"topk"}
 BOOKKEEPING = {"prim", "profiler"}
 
 
@@ -27,6 +28,7 @@ class Operator:
     keywords: tuple[str, ...]  # keyword arguments that it writes
     random: bool  # its values cannot be known in advance
     dynamic: bool  # its output shape depends on values
+    repeats: bool  # the same arguments give fresh outputs of the same shapes
     rewrite: Callable | None
 
     def written(self, args: tuple, kwargs: dict) -> list[torch.Tensor]:
@@ -40,10 +42,11 @@ class Operator:
 def describe(func: Any) -> Operator:
     """Read an overload's schema and tags; a higher-order operator has none."""
     if isinstance(func, torch._ops.HigherOrderOperator):
-        return Operator(f"higher_order.{func.name()}", False, True, (), (), True, False, rewrite_of(func))
+        return Operator(f"higher_order.{func.name()}", False, True, (), (), True, False, False, rewrite_of(func))
     schema, short = func._schema, func._schema.name.split("::")[1]
     written = [(i, a) for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write]
     view = not written and any(result.alias_info is not None for result in schema.returns)
+    dynamic = torch.Tag.dynamic_output_shape in func.tags or torch.Tag.data_dependent_output in func.tags
     return Operator(
         name=schema.name.replace("::", "."),
         view=view or short in VIEWS,
@@ -51,6 +54,7 @@ def describe(func: Any) -> Operator:
         positions=tuple(index for index, argument in written if not argument.kwarg_only),
         keywords=tuple(argument.name for _, argument in written if argument.kwarg_only),
         random=short in ALLOCATIONS or torch.Tag.nondeterministic_seeded in func.tags,
-        dynamic=torch.Tag.dynamic_output_shape in func.tags or torch.Tag.data_dependent_output in func.tags,
+        dynamic=dynamic,
+        repeats=not (written or dynamic or short in FREE | ROUTERS),
         rewrite=rewrite_of(func),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from estimator.model.tracing.opaque import scaled_dot_product_attention
+from estimator.model.tracing.signatures import call_key
 
 aten = torch.ops.aten
 Rewrite = Callable[[Any, Any, tuple, dict], Any]
@@ -68,7 +69,7 @@ def _kv_append(recorder, func, args, kwargs):
     recorder.storages.resize(owner, 0)
     grown = func(cache, new)
     recorder.storages.alias(grown, owner)
-    recorder.record(recorder.operator(func), func, args, kwargs, grown, [owner, recorder.storages.of(new)])
+    recorder.record(call_key(func, args, kwargs), recorder.operator(func), func, args, kwargs, grown, [owner, recorder.storages.of(new)])
     return grown
 
 

@@ -54,6 +54,12 @@ def bound_arguments(schema: torch.FunctionSchema, args: tuple, kwargs: dict) -> 
     return tuple(pairs)
 
 
+def call_key(func: Any, args: tuple, kwargs: dict) -> Any:
+    """What decides the record of a call, and the shapes that it returns unless they depend on values."""
+    key = (func, *map(fingerprint, args))
+    return (*key, *((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
+
+
 class Signatures:
     """The distinct signatures of a trace, in order of first use."""
 
@@ -61,11 +67,8 @@ class Signatures:
         self._index_of_key: dict[Any, int] = {}
         self._index_of: dict[Signature, int] = {}
 
-    def intern(self, name: str, func: Any, args: tuple, kwargs: dict, outputs: list[torch.Tensor], created: bool) -> int:
-        """Index of the signature of a call; `created` marks operations whose outputs do not follow from their inputs."""
-        key = (func, *map(fingerprint, args), *((k, fingerprint(v)) for k, v in kwargs.items()))
-        if created:
-            key = (*key, fingerprint(outputs))
+    def intern(self, key: Any, name: str, func: Any, args: tuple, kwargs: dict, outputs: list[torch.Tensor]) -> int:
+        """Index of the signature of a call, whose `call_key` is `key`."""
         index = self._index_of_key.get(key)
         if index is None:
             record = Signature(name, bound_arguments(func._schema, args, kwargs), tuple(map(tensor_spec, outputs)))
