@@ -14,19 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from estimator.errors import ProfileError, unknown_name
+from estimator.facts import profiles_dir
 from estimator.hardware.quantity import Quantity
 from estimator.hardware.schema import Profile
 
 PARTS = ("node", "family", "memory", "link")
 HINT = "`python -m estimator profiles` lists all; a path to a TOML file is accepted too."
-
-
-@cache
-def profiles_dir() -> Path:
-    """The folder `hardware_profiles/`: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "hardware_profiles"
-    return inside if inside.is_dir() else package.parent / "hardware_profiles"
 
 
 def list_profiles() -> list[str]:
