@@ -30,9 +30,10 @@ def estimate(
     """Predict the energy of running `model` on `hw`; nothing is run on real hardware.
 
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
-    `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real, meta or fake), or a `Trace`.
-    `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`. `run`: `Inference` (default) or `Training`.
-    `stack`: "eager", "compiled" or "serving"; by default serving for generating language models, else eager.
+    `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
+    meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
+    `run`: `Inference` (default) or `Training`. `stack`: "eager", "compiled" or "serving"; by default serving for generating
+    language models, else eager.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """

@@ -21,7 +21,8 @@ class Unit:
 
     def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict:
         return {
-            "description": f"a number in {self.unit}, a text such as '1.2 {self.unit}', or a table {{value, low, high, unit, source, status}}"
+            "description": f"a number in {self.unit}, a text such as '1.2 {self.unit}', "
+            "or a table {value, low, high, unit, source, status}"
         }
 
     def read(self, given: Any) -> Quantity:

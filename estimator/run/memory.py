@@ -13,5 +13,6 @@ def shortfall(profile: Profile, parts: dict[str, float]) -> list[str]:
     listed = ", ".join(f"{name} {format_si(size, 'B')}" for name, size in parts.items() if size)
     return [
         f"WARNING: does not fit: needs {format_si(needed, 'B')} ({listed}) and {profile.name} has "
-        f"{format_si(float(profile.memory.capacity), 'B')}, {format_si(missing, 'B')} too little; the figures are for a device with enough memory"
+        f"{format_si(float(profile.memory.capacity), 'B')}, {format_si(missing, 'B')} too little; "
+        "the figures are for a device with enough memory"
     ]

@@ -1,0 +1,54 @@
+"""The command line says what the library says."""
+
+import json
+
+import pytest
+
+from estimator.__main__ import main
+from estimator.report.estimate import Estimate
+
+ASK = ["gpt2", "--hw", "H100", "--batch", "2", "--prompt-tokens", "32", "--output-tokens", "4"]
+
+
+def test_an_estimate_prints_its_table(capsys):
+    assert main(ASK) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("gpt2 on NVIDIA H100 SXM")
+    assert "J per token" in out
+
+
+def test_json_is_an_estimate(capsys):
+    assert main([*ASK, "--json"]) == 0
+    text = capsys.readouterr().out
+    assert Estimate.from_json(text).tokens == 8
+    assert json.loads(text)["run"]["batch"] == 2
+
+
+def test_one_grouping_may_be_asked_for(capsys):
+    assert main([*ASK, "--by", "event"]) == 0
+    assert "full_adder" in capsys.readouterr().out
+
+
+def test_training_is_a_flag(capsys):
+    assert main(["gpt2", "--hw", "A100", "--train", "--steps", "2", "--batch", "2", "--sequence-tokens", "64"]) == 0
+    out = capsys.readouterr().out
+    assert "backward" in out
+    assert "per step" in out
+
+
+def test_an_option_of_the_other_kind_of_run_is_refused(capsys):
+    assert main(["gpt2", "--train", "--output-tokens", "4"]) == 2
+    assert "--output-tokens does not go with --train" in capsys.readouterr().err
+
+
+def test_a_wrong_name_is_one_line_without_a_traceback(capsys):
+    assert main(["gpt22", "--hw", "H100"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: unknown model 'gpt22'. Nearest: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("command", "expected"), [("profiles", "h100-sxm"), ("models", "llama-3.1-8b")])
+def test_the_catalogues_are_listed(capsys, command, expected):
+    assert main([command]) == 0
+    assert expected in capsys.readouterr().out
