@@ -8,7 +8,7 @@ from estimator.errors import Infeasible
 from estimator.quantity import Numeric
 from estimator.units import format_si, require_non_negative
 
-HALVINGS = 60  # exact: bisection to 2^-60 of the range, below the spacing of doubles
+HALVINGS = 40  # exact: bisection to 2^-40 of the range, below a picovolt
 ROUNDING = 1e-12  # exact: a clock computed from the ceiling itself must not fail by its last digit
 
 
