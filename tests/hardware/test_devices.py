@@ -64,7 +64,7 @@ def test_peak_rates_are_the_published_ones(name):
 def test_datasheets_with_two_clocks_are_known_exceptions(name):
     quoted, boost = PEAKS[name]["clock"]["tensor"], load_profile(name).clock.boost
     assert PEAKS[name]["clock"]["reason"]
-    assert 0.9 < quoted / boost < 0.97  # close enough to be one chip, too far to be rounding
+    assert 0.85 < quoted / boost < 0.97  # close enough to be one chip, too far to be rounding
 
 
 @pytest.mark.parametrize("name", list_profiles())
