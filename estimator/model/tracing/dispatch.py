@@ -21,6 +21,10 @@ class Recorder(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # by default torch imports its whole compiler here, to switch it off; `patches` does that where it is loaded
+
     def __init__(self, attribution: Attribution, storages: Storages, balanced_routing: bool = False) -> None:
         super().__init__()
         self.attribution, self.storages, self.shadows = attribution, storages, Shadows(storages)

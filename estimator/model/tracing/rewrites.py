@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from estimator.model.tracing.failures import NeedsValue
 from estimator.model.tracing.opaque import scaled_dot_product_attention
 from estimator.model.tracing.signatures import call_key
 
@@ -86,6 +87,18 @@ def _to_copy(recorder, func, args, kwargs):
         return func(*args, **{**kwargs, "device": torch.device("meta")})
 
 
+def _pack_padded_sequence(recorder, func, args, kwargs):
+    """Lengths must be real: they decide how many rows each step has."""
+    padded, lengths, *rest = args
+    if not lengths.is_meta:
+        return NotImplemented
+    values = recorder.shadows.get(lengths)
+    if values is None:
+        raise NeedsValue("the lengths of packed sequences", recorder.attribution.stack[-1])
+    with recorder:
+        return func(padded, values, *rest, **kwargs)
+
+
 def _cond(recorder, func, args, kwargs):
     """Both branches of `torch.cond` run; the costlier one stays in the trace."""
     _, when_true, when_false, operands = args
@@ -109,4 +122,5 @@ REWRITES: dict[str, Rewrite] = {
     "transformers::grouped_mm_fallback_backward": _grouped_fallback_backward,
     "est::kv_append": _kv_append,
     "aten::_to_copy": _to_copy,
+    "aten::_pack_padded_sequence": _pack_padded_sequence,
 }
