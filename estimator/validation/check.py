@@ -69,7 +69,8 @@ def _chip(row: dict[str, Any]) -> Iterator[Check]:
     if "idle" in row:
         yield Check("idle power", row["hw"], chip.idle(profile).power, row["idle"]["value"], "W", IDLE)
     if "stream" in row:
-        yield Check("streaming power", row["hw"], chip.stream(profile).power, row["stream"]["value"], "W", STREAM)
+        figure = row["stream"]
+        yield Check("streaming power", row["hw"], chip.stream(profile).power, figure["value"], "W", STREAM, figure.get("remark", ""))
     if "gemm_rate" in row:
         reading = chip.gemm(profile, row["gemm_rate"]["format"])
         yield Check("matrix product power", row["hw"], reading.power, limit, "W", GEMM, "at the cap" if reading.capped else "")
