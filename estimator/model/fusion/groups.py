@@ -6,7 +6,10 @@ with its consumer, and calls over equally many elements that read the same tenso
 effect, whose scheduler fuses along edges first and siblings after.
 """
 
+import tomllib
 from collections import defaultdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from estimator.model.fusion.operation import Operation
@@ -16,7 +19,7 @@ def group_calls(calls: list[Any], operations: list[Operation]) -> list[list[int]
     """Indices of calls that share a launch, groups and members in the order of the calls. Linear in the calls."""
     levels = _levels(calls, operations)
     _delay(levels, calls, operations)
-    joined = _Partition(len(calls))
+    joined = _Partition(len(calls), max_fusion_size())
     written_by: dict[int, int] = {}
     siblings: dict[tuple, int] = {}
     for index, call in enumerate(calls):
@@ -65,11 +68,18 @@ def _delay(levels: list[int], calls: list[Any], operations: list[Operation]) -> 
             users[storage].add((levels[index], call.phase))
 
 
-class _Partition:
-    """Disjoint sets of call indices (union-find with path halving)."""
+@cache
+def max_fusion_size() -> int:
+    """The most operations that share a launch."""
+    with Path(__file__).with_name("compiler.toml").open("rb") as file:
+        return tomllib.load(file)["max_fusion_size"]["value"]
 
-    def __init__(self, count: int) -> None:
-        self.parent = list(range(count))
+
+class _Partition:
+    """Disjoint sets of at most `limit` call indices (union-find with path halving)."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        self.parent, self.size, self.limit = list(range(count)), [1] * count, limit
 
     def root(self, index: int) -> int:
         parent = self.parent
@@ -78,8 +88,11 @@ class _Partition:
         return index
 
     def join(self, a: int, b: int) -> None:
-        a, b = self.root(a), self.root(b)
-        self.parent[max(a, b)] = min(a, b)
+        """One set of two, unless it would grow too large."""
+        a, b = sorted((self.root(a), self.root(b)))
+        if a != b and self.size[a] + self.size[b] <= self.limit:
+            self.parent[b] = a
+            self.size[a] += self.size[b]
 
     def groups(self) -> list[list[int]]:
         members: dict[int, list[int]] = {}

@@ -7,8 +7,7 @@ from estimator.model.rules.arithmetic import distinct_picks
 from estimator.model.rules.registry import moved, rule
 from estimator.model.work import Dim, MatrixProduct, Signature, TensorSpec, Work
 
-# A complex product is four real ones: (a + bi)(c + di) = (ac - bd) + (ad + bc)i.
-REAL_PRODUCTS = {"complex64": 4, "complex128": 4}
+REAL_PRODUCTS = {"complex64": 4, "complex128": 4}  # exact: (a + bi)(c + di) = (ac - bd) + (ad + bc)i
 
 
 def matrix_product(a: TensorSpec, b: TensorSpec) -> MatrixProduct:
@@ -118,7 +117,7 @@ def _touched_weights(op: Signature, a: str, b: str) -> dict[str, TensorSpec | No
 @rule("aten._trilinear", kind="matmul")
 def trilinear(op: Signature) -> Work:
     """Sum of i1 · i2 · i3 over `sumdim`: at each point of the iteration space a multiply-add and one more multiply."""
-    operands = [_expand(op[f"i{i}"].shape, op[f"expand{i}"]) for i in (1, 2, 3)]
+    operands = [_expand(op[f"i{i}"].shape, op[f"expand{i}"]) for i in range(1, 4)]
     points = prod(next(size for size in sizes if size is not None) for sizes in zip(*operands))
     return moved(op, products=(MatrixProduct(1, points, 1, 1),), vector=points)
 

@@ -21,7 +21,7 @@ FREE = (
     "aten.empty", "aten.empty_like", "aten.empty_strided", "aten.new_empty", "aten.new_empty_strided", "aten.empty_permuted",
     "aten._unsafe_view", "aten.unsafe_split", "aten.unsafe_split_with_sizes", "aten.unsafe_chunk", "aten.detach", "aten.alias",
     "aten.lift_fresh", "aten.lift", "aten._reshape_alias", "aten._assert_async", "aten._assert_tensor_metadata",
-    "aten.resize", "aten.set",
+    "aten.resize", "aten.set", "aten.as_strided",
 )  # fmt: skip
 
 GATHERS = ("aten.index", "aten._unsafe_index", "aten.gather", "aten.index_select", "aten.take", "aten.embedding")

@@ -6,7 +6,7 @@ from estimator.model.work import Signature, Work
 
 # Exponents that need no logarithm: the operation that serves instead, or the number of multiplies.
 ROOTS: dict[float, str] = {0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
-MULTIPLIES: dict[float, int] = {2: 1, 3: 2, 4: 2}  # x x; (x x) x; y y with y = x x
+MULTIPLIES: dict[float, int] = {2: 1, 3: 2, 4: 2}  # exact: x x; (x x) x; y y with y = x x
 BY_ARGUMENT = {"pow", "gelu", "gelu_backward"}
 
 

@@ -9,8 +9,8 @@ from estimator.model.rules.reduction import per_input
 from estimator.model.rules.registry import moved, rule
 from estimator.model.work import Signature, Work
 
-MAX_POOLS = {"aten.max_pool2d_with_indices": 2, "aten.max_pool3d_with_indices": 3}
-AVG_POOLS = {"aten.avg_pool2d": 2, "aten.avg_pool3d": 3}
+MAX_POOLS = {"aten.max_pool2d_with_indices": 2, "aten.max_pool3d_with_indices": 3}  # exact: dimensions
+AVG_POOLS = {"aten.avg_pool2d": 2, "aten.avg_pool3d": 3}  # exact: dimensions
 AVG_POOLS_BACKWARD = {f"{op}_backward": dimensions for op, dimensions in AVG_POOLS.items()}
 ADAPTIVE_AVG = ("aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d")
 ADAPTIVE_MAX = ("aten.adaptive_max_pool2d", "aten.adaptive_max_pool3d")

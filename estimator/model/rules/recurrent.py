@@ -7,7 +7,7 @@ from estimator.model.rules.registry import moved, rule
 from estimator.model.rules.table import PerElement, flop_per_element
 from estimator.model.work import MatrixProduct, Signature, TensorSpec, Work
 
-LSTM, GRU = 2, 3  # mode, as torch numbers them: 0 RNN with ReLU, 1 with tanh
+LSTM, GRU = 2, 3  # exact: modes as torch numbers them, after 0 RNN with ReLU and 1 RNN with tanh
 CELL = {LSTM: "lstm", GRU: "gru"}
 
 

@@ -47,6 +47,13 @@ def batch_norm_backward(op: Signature) -> Work:
     return per_input(op, "batch_norm_backward")
 
 
+@rule("aten._cdist_forward", kind="reduction", fuses=False)
+def pairwise_distance(op: Signature) -> Work:
+    """Distance of every pair of rows; counted for the Euclidean one."""
+    entry, pairs = flop_per_element("euclidean_distance"), op.outputs[0].elements
+    return moved(op, vector=entry.vector * pairs * op["x1"].shape[-1], special=pairs)
+
+
 @rule("aten.nll_loss_forward", "aten.nll_loss2d_forward", kind="reduction")
 def nll_loss(op: Signature) -> Work:
     """Picks one log-probability per target and adds them up."""

@@ -76,3 +76,9 @@ def _indexed(op: Signature) -> TensorSpec:
 def embedding_backward(op: Signature) -> Work:
     """Adds each row's gradient to a table of zeros that is written in full."""
     return moved(op, vector=op["grad_output"].elements)
+
+
+@rule("aten._embedding_bag_backward", "aten._embedding_bag_dense_backward", kind="gather", fuses=False)
+def embedding_bag_backward(op: Signature) -> Work:
+    """Adds each bag's gradient to every row of the bag."""
+    return moved(op, vector=op["indices"].elements * op["grad"].shape[-1])
