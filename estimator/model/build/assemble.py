@@ -1,5 +1,6 @@
 """From a Hugging Face configuration to an `Architecture`: build on meta, trace each step at a few sizes, lift."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -100,40 +101,72 @@ POSITIONS = ("max_position_embeddings", "max_target_positions", "n_positions")
 
 def on_meta(model_class: Any, config: Any, dtype: torch.dtype) -> torch.nn.Module:
     """The module without weights: nothing is allocated."""
-    config._attn_implementation, config._experts_implementation = attention.IMPLEMENTATION, "grouped_mm"
+    config = deepcopy(config)  # the caller's stays as it is
+    config._experts_implementation = None  # the library's default: one grouped product for all experts
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with torch.device("meta"), no_init_weights():
-            model = model_class(config)
+            model = _construct(model_class, config)
     finally:
         torch.set_default_dtype(default)
     model.tie_weights()  # without initial weights the library leaves heads untied
     return model
 
 
+def _construct(model_class: Any, config: Any) -> torch.nn.Module:
+    config._attn_implementation = attention.IMPLEMENTATION
+    try:
+        return model_class(config)
+    except KeyError:  # an older model that looks its attention up in a table of its own
+        config._attn_implementation = "sdpa"
+        return model_class(config)
+
+
 class Lifted(NamedTuple):
-    """One step for any size, the activation memory that it needs, and what was decided on the way."""
+    """One step for any size, the memory that it saves (training: for backward), and what was decided on the way."""
 
     program: Program
-    saved_bytes: Polynomial | None
+    saved_bytes: Polynomial
     decisions: tuple[str, ...]
 
 
 def lift_step(model: torch.nn.Module, name: str, step: Step) -> Lifted:
-    """Trace a step at its sample sizes and lift it."""
-    sizes = [*step.points, *step.held_out]
-    samples: dict[str, list[tuple[Kernel, ...]]] = {fusion: [] for fusion in FUSIONS}
-    with served(model, name) as decisions:
-        saved, guesses = [], dict.fromkeys(sorted(decisions))
-        for point in sizes:
-            trace = step.run(model, **point)
-            for fusion in FUSIONS:
-                samples[fusion].append(kernels(trace, fusion))
-            saved.append(int(trace.saved_bytes))
-            guesses |= dict.fromkeys(trace.decisions)
-    programs = {fusion: merge(sizes, traced, len(step.points)) for fusion, traced in samples.items()}
-    return Lifted(Program(step.symbols, programs), Polynomial.constant(0) + Fit(step.points, step.held_out)(*saved), tuple(guesses))
+    """Trace a step at its sample sizes and lift it; sizes that are squared somewhere take a few more samples."""
+    with served(model, name) as replaced:
+        samples = Samples(model, step)
+        try:
+            programs, saved = samples.lifted(degree=1, memory=name == "training")
+        except LiftError:
+            programs, saved = samples.lifted(degree=2, memory=name == "training")
+    return Lifted(Program(step.symbols, programs), saved, (*sorted(replaced), *samples.decisions))
+
+
+class Samples:
+    """Traces of one step, each made once."""
+
+    def __init__(self, model: torch.nn.Module, step: Step) -> None:
+        self.model, self.step = model, step
+        self.decisions: dict[str, None] = {}
+        self._kernels: dict[tuple[int, ...], dict[str, tuple[Kernel, ...]]] = {}
+        self._saved: dict[tuple[int, ...], int] = {}
+
+    def lifted(self, degree: int, memory: bool) -> tuple[dict[str, tuple[Kernel, ...]], Polynomial]:
+        """The kernels by fusion and, if asked for, the peak of saved bytes, for any size; raises `LiftError`."""
+        points, held_out = self.step.points(degree), self.step.held_out
+        keys = [self._trace(sizes) for sizes in (*points, *held_out)]
+        saved = Fit(points, held_out)(*(self._saved[key] for key in keys)) if memory else 0
+        samples = {fusion: [self._kernels[key][fusion] for key in keys] for fusion in FUSIONS}
+        return {fusion: merge([*points, *held_out], kernels, len(points)) for fusion, kernels in samples.items()}, Polynomial.constant(0) + saved
+
+    def _trace(self, sizes: dict[str, int]) -> tuple[int, ...]:
+        key = tuple(sizes.values())
+        if key not in self._kernels:
+            trace = self.step.run(self.model, **sizes)
+            self._kernels[key] = {fusion: kernels(trace, fusion) for fusion in FUSIONS}
+            self._saved[key] = int(trace.saved_bytes)
+            self.decisions |= dict.fromkeys(trace.decisions)
+        return key
 
 
 def kv_windows(decode: Program) -> dict[int | None, int]:

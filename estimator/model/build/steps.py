@@ -1,11 +1,11 @@
 """The steps of each kind of model: which call is traced, and the sizes at which it is.
 
-Sample sizes are primes, or numbers with little in common, and none equals a width, so that sizes that happen to coincide at one
-point do not at the next.
+Sample sizes are primes, or have little in common, and none equals a width, so that sizes that coincide at one point do not at
+the next. Training is sampled at large batches, where what is saved for backward outweighs the gradient of any one weight.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,26 +16,30 @@ from estimator.model.lift import grid
 from estimator.model.trace import Trace
 from estimator.model.tracing import trace
 
-SAMPLES = {"batch": (11, 13), "sequence": (41, 52), "past": (83, 94), "target": (23, 34)}
+# sizes to fit, the last of them where a square must be told apart, and one to check; all within every bundled model's positions
+SAMPLES = {"batch": (11, 13), "sequence": (41, 52, 67), "past": (83, 94, 107), "target": (23, 34, 47)}
+LARGE = {"batch": (197, 223), "sequence": (211, 379, 283), "target": (97, 149, 211)}
 HELD_OUT = {"batch": 17, "sequence": 101, "past": 131, "target": 71}
+LARGE_HELD_OUT = {"batch": 229, "sequence": 499, "target": 401}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: the sizes it depends on and the call that traces it at given sizes."""
+    """One step: the sizes it depends on, the call that traces it, sizes to trace it at and sizes to check it at."""
 
     symbols: tuple[str, ...]
     run: Callable[..., Trace]
+    samples: Mapping[str, tuple[int, ...]]
+    checked: Mapping[str, int]
 
-    @property
-    def points(self) -> list[dict[str, int]]:
-        """The grid of sizes to trace at."""
-        return grid(**{name: SAMPLES[name] for name in self.symbols})
+    def points(self, degree: int) -> list[dict[str, int]]:
+        """The grid of sizes through which dimensions of that degree in each size (but one in `batch`) can be fitted."""
+        return grid(**{name: self.samples[name][: degree + 1] for name in self.symbols})
 
     @property
     def held_out(self) -> list[dict[str, int]]:
         """Sizes to check the lifted program at."""
-        return [{name: HELD_OUT[name] for name in self.symbols}]
+        return [{name: self.checked[name] for name in self.symbols}]
 
 
 def tokens(*shape: int) -> torch.Tensor:
@@ -116,26 +120,31 @@ def train_translator(model: Any, batch: int, target: int, sequence: int | None =
     return trace(model, **source(model, batch, sequence), labels=tokens(batch, target), use_cache=False, training=True, backward=True)
 
 
+def _inference(run: Callable[..., Trace], *symbols: str) -> Step:
+    return Step(symbols, run, SAMPLES, HELD_OUT)
+
+
+def _training(run: Callable[..., Trace], *symbols: str) -> Step:
+    return Step(symbols, run, LARGE, LARGE_HELD_OUT)
+
+
 STEPS: Mapping[str, Mapping[str, Step]] = {
     "causal-lm": {
-        "prefill": Step(("batch", "sequence"), prefill),
-        "decode": Step(("batch", "past"), decode),
-        "training": Step(("batch", "sequence"), training),
+        "prefill": _inference(prefill, "batch", "sequence"),
+        "decode": _inference(decode, "batch", "past"),
+        "training": _training(training, "batch", "sequence"),
     },
-    "encoder": {"forward": Step(("batch", "sequence"), forward), "training": Step(("batch", "sequence"), training)},
-    "vision": {"forward": Step(("batch",), classify), "training": Step(("batch",), train_classifier)},
+    "encoder": {"forward": _inference(forward, "batch", "sequence"), "training": _training(training, "batch", "sequence")},
+    "vision": {"forward": _inference(classify, "batch"), "training": _training(train_classifier, "batch")},
     "encoder-decoder": {
-        "encode": Step(("batch", "sequence"), encode),
-        "decode": Step(("batch", "past", "sequence"), decode_encoded),
-        "training": Step(("batch", "target", "sequence"), train_translator),
+        "encode": _inference(encode, "batch", "sequence"),
+        "decode": _inference(decode_encoded, "batch", "past", "sequence"),
+        "training": _training(train_translator, "batch", "target", "sequence"),
     },
 }
 
 
 def steps_of(kind: str, config: Any) -> dict[str, Step]:
     """The steps of a model; where the source is speech of one fixed length, no step depends on `sequence`."""
-    fixed = hasattr(config, "max_source_positions")
-    return {
-        name: Step(tuple(symbol for symbol in step.symbols if not (fixed and symbol == "sequence")), step.run)
-        for name, step in STEPS[kind].items()
-    }
+    fixed = {"sequence"} if hasattr(config, "max_source_positions") else set()
+    return {name: replace(step, symbols=tuple(s for s in step.symbols if s not in fixed)) for name, step in STEPS[kind].items()}
