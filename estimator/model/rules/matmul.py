@@ -35,7 +35,7 @@ def _biased_product_rule(a: str, b: str, *ops: str) -> None:
         return moved(op, products=(matrix_product(op[a], op[b]),), vector=op.outputs[0].elements)  # out = bias + A B
 
 
-_product_rule("self", "mat2", "aten.mm", "aten.bmm", "aten._int_mm", "aten._scaled_mm", "aten._weight_int8pack_mm")
+_product_rule("self", "mat2", "aten.mm", "aten.bmm", "aten._int_mm", "aten._scaled_mm", "aten._scaled_mm_v2", "aten._weight_int8pack_mm")
 _product_rule("self", "vec", "aten.mv")
 _product_rule("self", "tensor", "aten.dot")
 _product_rule("self", "other", "aten.vdot")

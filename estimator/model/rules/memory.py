@@ -14,6 +14,7 @@ COPIES = (
     "aten.squeeze_copy", "aten.unsqueeze_copy", "aten.slice_copy", "aten.select_copy", "aten.split_copy", "aten.unbind_copy",
     "aten.as_strided_copy", "aten.complex", "aten._pad_packed_sequence", "aten._pack_padded_sequence",
     "aten._pack_padded_sequence_backward", "aten.split_with_sizes_copy", "aten.unfold_copy", "aten.diagonal_copy",
+    "aten.narrow_copy", "aten.alias_copy", "aten.diag_embed", "aten._chunk_cat",
 )  # fmt: skip
 
 # No kernel runs and no byte moves: the tensor shares storage, or memory is merely reserved.
@@ -21,7 +22,7 @@ FREE = (
     "aten.empty", "aten.empty_like", "aten.empty_strided", "aten.new_empty", "aten.new_empty_strided", "aten.empty_permuted",
     "aten._unsafe_view", "aten.unsafe_split", "aten.unsafe_split_with_sizes", "aten.unsafe_chunk", "aten.detach", "aten.alias",
     "aten.lift_fresh", "aten.lift", "aten._reshape_alias", "aten._assert_async", "aten._assert_tensor_metadata",
-    "aten.resize", "aten.set", "aten.as_strided",
+    "aten.resize", "aten.resize_as", "aten.set", "aten.as_strided", "aten.squeeze", "aten.unsqueeze", "aten.transpose", "aten.t",
 )  # fmt: skip
 
 GATHERS = ("aten.index", "aten._unsafe_index", "aten.gather", "aten.index_select", "aten.take", "aten.embedding")

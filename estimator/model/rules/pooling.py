@@ -7,6 +7,7 @@ from estimator.model.rules.arithmetic import window_size
 from estimator.model.rules.pointwise import per_output
 from estimator.model.rules.reduction import per_input
 from estimator.model.rules.registry import moved, rule
+from estimator.model.rules.table import flop_per_element
 from estimator.model.work import Signature, Work
 
 MAX_POOLS = {"aten.max_pool2d_with_indices": 2, "aten.max_pool3d_with_indices": 3}  # exact: dimensions
@@ -88,6 +89,25 @@ for _name, _entry in INTERPOLATED.items():
 def grid_sampler(op: Signature) -> Work:
     """Bilinear interpolation at computed positions."""
     return per_output(op, "grid_sampler")
+
+
+@rule("aten.grid_sampler_2d_backward", kind="gather", fuses=False)
+def grid_sampler_backward(op: Signature) -> Work:
+    """Twice the forward work: gradients of the input and of the grid."""
+    per_gradient = flop_per_element("grid_sampler").vector * op["grad_output"].elements
+    return moved(op, vector=2 * per_gradient)
+
+
+@rule(*(f"aten.{edge}_pad{dimensions}d_backward" for edge in ("reflection", "replication") for dimensions in range(1, 4)), kind="gather")
+def pad_backward(op: Signature) -> Work:
+    """Gradients of the padding are added to those of the elements that it repeats."""
+    return moved(op, vector=op["grad_output"].elements)
+
+
+@touches(*(f"aten.{edge}_pad{dimensions}d_backward" for edge in ("reflection", "replication") for dimensions in range(1, 4)))
+def gradient_only(op: Signature) -> Touch:
+    """The input of the forward pass serves for its shape only."""
+    return Touch({"self": None})
 
 
 @rule("aten.im2col", kind="copy")

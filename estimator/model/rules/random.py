@@ -9,6 +9,7 @@ DISTRIBUTION = {
     "aten.rand": "uniform", "aten.rand_like": "uniform", "aten.uniform": "uniform", "aten.randint": "uniform",
     "aten.randint_like": "uniform", "aten.random": "uniform", "aten.randn": "normal", "aten.randn_like": "normal",
     "aten.normal": "normal", "aten.exponential": "exponential", "aten.bernoulli_": "bernoulli",
+    "aten.log_normal": "log_normal", "aten.geometric": "geometric", "aten.cauchy": "cauchy",
 }  # fmt: skip
 
 
