@@ -33,6 +33,7 @@ def build(name):
 
 
 def counted(name, model, ids):
+    """Forward and backward under torch's counter."""
     with FlopCounterMode(display=False) as counter:
         model(ids).logits.sum().backward()
     model.zero_grad()
@@ -40,10 +41,12 @@ def counted(name, model, ids):
 
 
 def traced(name, model, ids):
+    """Forward, backward and, for the large model, the optimizer step as a trace."""
     return trace(model, ids, backward=True, optimizer=OPTIMIZER[name]).matmul_flop
 
 
 def compare(name):
+    """One line: median seconds of both and their ratio."""
     model, ids = build(name)
     seconds = {counted: [], traced: []}
     for _ in range(ROUNDS[name] + 1):
@@ -63,6 +66,7 @@ def peak_memory(name):
 
 
 def main():
+    """Print every comparison; with a model's name, the peak memory of tracing it."""
     if len(sys.argv) > 1:
         traced(sys.argv[1], *build(sys.argv[1]))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn.functional import scaled_dot_product_attention  # bound before any trace begins
 from torch.utils.checkpoint import checkpoint
 
 
@@ -92,7 +92,7 @@ RANK = product(2 * 16, 4, D)  # to 4 numbers and back to D; the first product's 
 
 def grouped_query_attention():
     def forward(_, query, key, value, mask):
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
 
     tensors = with_gradient(2, 8, 64, 48), with_gradient(2, 2, 96, 48), with_gradient(2, 2, 96, 32)
     return Calls(forward), (*tensors, empty(64, 96, dtype=torch.bool))

@@ -13,6 +13,7 @@
     formats.py      torch dtypes as number formats
     opaque.py       attention, grouped products and cache appends as single operations
     patches.py      what is replaced inside torch while a trace runs
+    functions.py    constants, and devices that the code names
     autocast.py     autocast on meta tensors, which torch itself leaves alone
     replace.py      an attribute set for a while
     steps.py        loss and optimizer step

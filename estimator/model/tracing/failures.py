@@ -8,7 +8,6 @@ VALUES = (
 )
 READS = ("meta device type tensor to numpy", "tolist() shouldn't be called", "cannot be called on meta", "Cannot copy out of meta tensor")
 ADVICE = (
-    ("CUDA", "Make tensors on the device of an input or a weight (device=x.device) instead of a named one."),
     ("Sparse", "Sparse layouts are not supported: use dense tensors (for embeddings sparse=False)."),
     ("", "Check the shapes and dtypes of the inputs given to trace(), and that the model runs on the meta device."),
 )

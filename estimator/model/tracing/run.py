@@ -73,7 +73,9 @@ class Run:
             self.attribution = Attribution(self.model)
             self.recorder = Recorder(self.attribution, self.storages, self.balanced_routing)
             args, kwargs = self.stand_ins.tree((inputs, kwargs))
-            self._prepare(backward)
+            self._prepare()
+            if backward:
+                self._watch_gradients(stack)
             for context in (self.attribution, patched_torch(self.recorder), torch.set_grad_enabled(backward), self.recorder):
                 stack.enter_context(context)
             try:
@@ -99,21 +101,24 @@ class Run:
             outputs=self.outputs,
         )
 
-    def _prepare(self, backward: bool) -> None:
-        """Weights are no activations, nor are their gradients; integers with values keep them."""
+    def _prepare(self) -> None:
+        """Weights are no activations; integers with values keep them."""
         for tensor in (*self.parameters, *self.buffers):
             self.storages.exempt(tensor)
         for original in self.stand_ins.originals:
             if isinstance(original, torch.Tensor):
                 self.recorder.shadows.keep(self.stand_ins.of(original), original)
-        if backward:
-            for parameter in self.parameters:
-                if parameter.requires_grad:
-                    parameter.register_post_accumulate_grad_hook(self._exempt_gradient)
 
-    def _exempt_gradient(self, parameter: torch.Tensor) -> None:
-        if parameter.grad is not None:
-            self.storages.exempt(parameter.grad)
+    def _watch_gradients(self, stack: ExitStack) -> None:
+        """Gradients of weights are no activations either."""
+
+        def exempt(parameter: torch.Tensor) -> None:
+            if parameter.grad is not None:
+                self.storages.exempt(parameter.grad)
+
+        for parameter in self.parameters:
+            if parameter.requires_grad:
+                stack.callback(parameter.register_post_accumulate_grad_hook(exempt).remove)
 
     def _steps(self, args: tuple, kwargs: dict, backward: bool, loss: Callable | None, optimizer: Any, step: str | None) -> None:
         output = self.model(*args, **kwargs)
