@@ -15,7 +15,7 @@ from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
-from estimator.run.phase import Phase, price
+from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.settings import SHAPES, Inference, Training, describe
 from estimator.run.stack import Stack, load_stack
 from estimator.run.training import training_memory, training_phases, training_step
@@ -125,7 +125,7 @@ def _estimate_trace(trace: Trace, profile: Profile, run: Inference | Training, s
         phases = training_phases(kernels, run.total_steps, profile, stack)
         memory |= {"gradients": trace.parameter_bytes}
     else:
-        phases = [price("forward", kernels, profile, stack, steps=run.requests)]
+        phases = [price("forward", kernels, profile, stack, steps=run.requests), host_gaps(profile, stack, steps=run.requests)]
     steps = run.total_steps if isinstance(run, Training) else 0
     notes += shortfall(profile, memory)
     return _finish(trace, kernels, phases, profile, run, stack, notes, steps=steps)

@@ -10,7 +10,8 @@ class Demand:
     `macs` are the multiply-adds that run, `mac_slots` those that the occupied units could have run in the same time (tile
     and wave quantisation make it larger). `unit` says where: "tensor" or "vector". Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
-    `overhead` is the time in seconds that the launch costs on top of the execution, `interval` the shortest time between
+    `memory_share` is the part of the achievable
+    memory bandwidth that this kind of kernel reaches, `overlap` how far its units work at the same time. `overhead` is the time in seconds that the launch costs on top of the execution, `interval` the shortest time between
     two launches that the host allows.
     """
 
@@ -24,5 +25,7 @@ class Demand:
     shared_bytes: float = 0.0
     l2_bytes: float = 0.0
     memory_bytes: float = 0.0
+    memory_share: float = 1.0
+    overlap: float = 1.0
     overhead: float = 0.0
     interval: float = 0.0

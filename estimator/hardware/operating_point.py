@@ -87,7 +87,7 @@ def _at(profile: Profile, loads: Sequence[Load], clock: float, capped: bool = Fa
     voltage = voltage_at(profile, clock)
     energy = event_energy(profile, voltage)
     seconds = sum(load.launches * load.duration.seconds(clock) for load in loads)
-    running = sum(load.launches * load.duration.execution(clock) for load in loads) / seconds
+    running = sum(load.launches * load.duration.running(clock) for load in loads) / seconds
     dynamic = sum(load.launches * count * energy[event] for load in loads for (_, event), count in load.counts.items()) / seconds
     temperature = float(profile.thermal.ambient)
     for _ in range(STEPS):

@@ -25,9 +25,13 @@ class Duration:
         """Seconds in which the kernel runs at `clock` (Hz)."""
         return max(self.cycles / clock, self.memory_seconds)
 
+    def running(self, clock: float) -> float:
+        """Seconds in which the kernel holds the multiprocessors, so that their clocks toggle: filling and draining included."""
+        return self.execution(clock) + self.overhead
+
     def seconds(self, clock: float) -> float:
         """Seconds from this launch to the next."""
-        return max(self.execution(clock) + self.overhead, self.interval)
+        return max(self.running(clock), self.interval)
 
     def bound(self, clock: float) -> str:
         """The resource that sets the time: "tensor", "vector", "special", "L2", "memory" or "launch"."""
@@ -37,11 +41,16 @@ class Duration:
 
 
 def duration(demand: Demand, profile: Profile) -> Duration:
-    """Roofline of one launch (Williams, Waterman and Patterson, CACM 2009) with one roof per unit and memory level."""
+    """Roofline of one launch (Williams, Waterman and Patterson, CACM 2009) with one roof per unit and memory level.
+
+    Units work side by side as far as `demand.overlap` says; what does not overlap adds to the busiest unit.
+    """
     cycles = core_cycles(demand, profile)
+    l2 = cycles.pop("L2", 0.0)
     resource = max(cycles, key=cycles.__getitem__)
-    memory = demand.memory_bytes / (profile.memory.bandwidth * profile.achievable.memory)
-    return Duration(cycles[resource], resource, memory, demand.overhead, demand.interval)
+    busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
+    memory = demand.memory_bytes / (profile.memory.bandwidth * profile.achievable.memory * demand.memory_share)
+    return Duration(max(busy, l2), resource if busy >= l2 else "L2", memory, demand.overhead, demand.interval)
 
 
 def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:

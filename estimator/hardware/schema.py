@@ -95,6 +95,7 @@ class Tensor(Section):
     shared_bits_per_mac: Number = Field(description="shared-memory bits moved per multiply-add, at 16-bit operands")
     latch_bits_per_mac: Number = Field(description="pipeline and operand latch bits clocked per multiply-add, at 16-bit operands")
     macs_per_instruction: Number = Field(description="multiply-adds per matrix instruction that a warp issues, at 16 bits")
+    instruction_rows: Number = Field(description="rows of the matrix instruction that attention uses")
     tile_m: Number = Field(description="rows of the largest output tile")
     tile_n: Number = Field(description="columns of the largest output tile")
     tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")

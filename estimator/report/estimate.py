@@ -10,7 +10,7 @@ from typing import Any
 
 from estimator.errors import EstimatorError, unknown_name
 from estimator.hardware.operating_point import OperatingPoint
-from estimator.run.phase import HOST, Entry, Phase
+from estimator.run.phase import Entry, Phase
 
 GROUPS = ("phase", "component", "layer", "module", "op", "kernel", "event", "bound")
 
@@ -207,7 +207,7 @@ def _shared(names: list[str]) -> Iterator[tuple[str, float]]:
 
 
 _NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
-    "phase": lambda phase, entry: [(HOST if entry.kind == HOST else phase.name, 1.0)],
+    "phase": lambda phase, entry: [(phase.name, 1.0)],
     "module": lambda phase, entry: _shared(_modules(entry)),
     "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
     "op": lambda phase, entry: [(entry.name, 1.0)],

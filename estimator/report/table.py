@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from estimator.run.phase import HOST
 from estimator.units import SECONDS_PER_HOUR, format_si
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def phases(estimate: "Estimate") -> str:
     """One line a phase, with its operating point."""
     rows = []
     for row in estimate.rows("phase"):
-        points = [phase.point for phase in estimate.phases if row["name"] in (phase.name, HOST)]
+        points = [phase.point for phase in estimate.phases if row["name"] == phase.name]
         point = max(points, key=lambda p: p.clock)
         rows.append(
             [

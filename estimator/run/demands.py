@@ -7,7 +7,8 @@ from estimator.model.rules import work_of
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack
-from estimator.run.tiling import Tiling, best_tiling
+from estimator.run.attention import attention_l2_bytes, attention_slots
+from estimator.run.tiling import best_tiling
 
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
@@ -25,6 +26,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         vector_format=lane_format(kernel.format),
         l2_bytes=l2_bytes,
         memory_bytes=memory_bytes,
+        memory_share=stack.attention_memory_share if kernel.kind == "attention" else 1.0,
+        overlap=stack.softmax_overlap if kernel.kind == "attention" else 1.0,
         overhead=stack.kernel_overhead,
         interval=stack.launch_interval,
     )
@@ -41,27 +44,14 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     if not work.products:
         return 0.0, moved, moved
     width = BYTES[kernel.format]
+    if kernel.kind == "attention":
+        return attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
     tilings = [best_tiling(product, width, profile, speed) for product in work.products]
     slots = sum(tiling.slots for tiling in tilings)
-    if kernel.kind == "attention":
-        return slots, max(moved, _attention_l2_bytes(work.products, width, profile)), moved
     reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(_compulsory(p, width) for p in work.products), 0.0)
     return slots, max(moved, sum(tiling.l2_bytes for tiling in tilings)), moved + reread
 
 
 def _compulsory(product: MatrixProduct, width: float) -> float:
     return product.batch * width * (product.m * product.k + product.n * product.k + product.m * product.n)
-
-
-def _attention_l2_bytes(products: tuple[MatrixProduct, ...], width: float, profile: Profile) -> float:
-    """Fused attention keeps a tile of queries on chip and streams keys and values past it, once per tile of queries.
-
-    A single query row per sequence (decode) streams them once; the heads of a group share the stream.
-    """
-    tile = float(profile.tensor.tile_m) if profile.tensor else 1.0
-    passes = (product.batch * product.executed * (product.m / tile) * product.n * product.k for product in products)
-    return width * sum(passes)
-
-
-__all__ = ["Tiling", "demand_of"]

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
-from estimator.run.phase import Phase, price
+from estimator.model.work import Kernel
+from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.settings import Inference
 from estimator.run.stack import Stack
 
@@ -12,35 +13,33 @@ SEGMENTS = 8  # exact: decode is cut into this many stretches of equal length, e
 
 
 def inference_phases(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> list[Phase]:
-    """Phases of `run`: prefill and decode for language models (encoder pass and decode with an encoder), else forward."""
-    if model.kind == "causal-lm":
-        return [_prefill(model, run, profile, stack), *_decode(model, run, profile, stack, {})]
-    if model.kind == "encoder-decoder":
-        return _encode_decode(model, run, profile, stack)
-    sizes = _sizes(model, "forward", batch=run.batch, sequence=run.prompt_tokens)
-    kernels = model.programs["forward"].at(stack.fusion, **sizes)
-    return [price("forward", kernels, profile, stack, steps=run.requests, sequences=run.batch)]
+    """Phases of `run`: prefill and decode where the model generates, else forward; and the time spent waiting for the host."""
+    first = {"causal-lm": "prefill", "encoder-decoder": "encode"}.get(model.kind, "forward")
+    sizes = {"batch": run.batch, "sequence": run.prompt_tokens - run.cached_tokens, "source": run.prompt_tokens}
+    kernels = _kernels(model, first, stack, sizes)
+    name = "forward" if first == "forward" else "prefill"
+    phases = [price(name, kernels, profile, stack, steps=run.requests)]
+    steps = run.requests
+    for count, past in _decode_steps(model, run):
+        kernels = _kernels(model, "decode", stack, sizes | {"past": past})
+        phases.append(price("decode", kernels, profile, stack, steps=count * run.requests))
+        steps += count * run.requests
+    return [*phases, host_gaps(profile, stack, steps=steps, sequences=run.batch)]
 
 
-def _sizes(model: Architecture, program: str, **given: int) -> dict[str, int]:
-    """Those of the given sizes that the program asks for."""
-    return {symbol: given[symbol] for symbol in model.programs[program].symbols}
+def _kernels(model: Architecture, program: str, stack: Stack, sizes: dict[str, float]) -> tuple[Kernel, ...]:
+    """The program's kernels at those of the sizes that it asks for."""
+    lifted = model.programs[program]
+    return lifted.at(stack.fusion, **{symbol: sizes[symbol] for symbol in lifted.symbols})
 
 
-def _prefill(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> Phase:
-    computed = run.prompt_tokens - run.cached_tokens
-    kernels = model.programs["prefill"].at(stack.fusion, batch=run.batch, sequence=computed)
-    return price("prefill", kernels, profile, stack, steps=run.requests, sequences=run.batch)
+def _decode_steps(model: Architecture, run: Inference) -> Iterator[tuple[int, float]]:
+    if "decode" not in model.programs:
+        return iter(())
+    return decode_segments(run.prompt_tokens if model.kind == "causal-lm" else 0, run.output_tokens)
 
 
-def _encode_decode(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> list[Phase]:
-    sizes = _sizes(model, "encode", batch=run.batch, sequence=run.prompt_tokens)
-    kernels = model.programs["encode"].at(stack.fusion, **sizes)
-    encode = price("prefill", kernels, profile, stack, steps=run.requests, sequences=run.batch)
-    return [encode, *_decode(model, run, profile, stack, {"source": run.prompt_tokens})]
-
-
-def decode_segments(prompt: int, output: int) -> Iterator[tuple[float, float]]:
+def decode_segments(prompt: int, output: int) -> Iterator[tuple[int, float]]:
     """(steps, mean number of cached tokens) of stretches that together make the decode steps after the first token.
 
     The prefill yields the first output token; step i of the remaining `output - 1` attends to `prompt + i` cached tokens.
@@ -51,15 +50,6 @@ def decode_segments(prompt: int, output: int) -> Iterator[tuple[float, float]]:
     for index in range(count):
         first, last = steps * index // count, steps * (index + 1) // count
         yield last - first, prompt + (first + last - 1) / 2
-
-
-def _decode(model: Architecture, run: Inference, profile: Profile, stack: Stack, extra: dict[str, int]) -> Iterator[Phase]:
-    first = run.prompt_tokens if model.kind == "causal-lm" else 0
-    for steps, past in decode_segments(first, run.output_tokens):
-        given = {"batch": run.batch, "past": past} | extra
-        sizes = {symbol: given[symbol] for symbol in model.programs["decode"].symbols}
-        kernels = model.programs["decode"].at(stack.fusion, **sizes)
-        yield price("decode", kernels, profile, stack, steps=steps * run.requests, sequences=run.batch)
 
 
 def inference_assumptions(model: Architecture, run: Inference) -> list[str]:

@@ -44,16 +44,19 @@ class Phase:
     entries: tuple[Entry, ...]
 
 
-def price(
-    name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0, gap: bool = True
-) -> Phase:
-    """Time and energy of `kernels`, repeated `steps` times, with `sequences` in flight (they cost host time each step)."""
+def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
+    """Time and energy of `kernels`, launched one after the other, `steps` times over."""
     parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
-    host = stack.step_overhead + sequences * stack.sequence_overhead
-    if gap and host > 0:
-        parts.append((None, Load(steps, {}, Duration(0.0, HOST, 0.0, host, 0.0)), {}))
     point = settle(profile, [load for _, load, _ in parts])
     return Phase(name, steps, point, tuple(_entry(kernel, load, traffic, profile, point) for kernel, load, traffic in parts))
+
+
+def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:
+    """The time in which the device waits for the host, once a step and for each of `sequences` in flight, and its energy."""
+    seconds = stack.step_overhead + sequences * stack.sequence_overhead
+    load = Load(steps, {}, Duration(0.0, HOST, 0.0, 0.0, seconds))
+    point = settle(profile, [load])
+    return Phase(HOST, steps, point, (_entry(None, load, {}, profile, point),))
 
 
 def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple[Kernel, Load, dict[str, float]]:
@@ -67,12 +70,12 @@ def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple
 
 def _entry(kernel: Kernel | None, load: Load, traffic: dict[str, float], profile: Profile, point: OperatingPoint) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
-    running = load.duration.execution(point.clock)
+    running = load.duration.running(point.clock) * point.stretch
     energy, events = _joules(load.counts, running, seconds, profile, point)
     work = work_of(kernel) if kernel else None
     n = load.launches
     return Entry(
-        name=kernel.name if kernel else "host gap",
+        name=kernel.name if kernel else "waiting for the host",
         kind=kernel.kind if kernel else HOST,
         module=kernel.module if kernel else "",
         layers=kernel.layers if kernel else (),

@@ -21,6 +21,8 @@ class Stack(Section):
     kernel_overhead: Second
     step_overhead: Second
     sequence_overhead: Second
+    attention_memory_share: Number
+    softmax_overlap: Number
     fp32_convolution_as_tf32: Number
     fp32_matmul_as_tf32: Number
 

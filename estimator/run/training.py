@@ -6,7 +6,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.optimizer import optimizer_kernel, state_bytes
 from estimator.model.work import PHASES, Kernel
-from estimator.run.phase import Phase, price
+from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.settings import Training
 from estimator.run.stack import Stack
 
@@ -32,10 +32,10 @@ def training_memory(model: Architecture, run: Training) -> dict[str, float]:
 
 
 def training_phases(kernels: Sequence[Kernel], steps: int, profile: Profile, stack: Stack) -> list[Phase]:
-    """Price the kernels of one training step phase by phase, `steps` times; the host gap falls once a step, in the forward."""
+    """Price the kernels of one training step phase by phase, `steps` times, and the host's time once a step."""
     phases = []
     for name in PHASES:
         mine = [kernel for kernel in kernels if kernel.phase == name]
         if mine:
-            phases.append(price(name, mine, profile, stack, steps=steps, gap=name == "forward"))
-    return phases
+            phases.append(price(name, mine, profile, stack, steps=steps))
+    return [*phases, host_gaps(profile, stack, steps=steps)]

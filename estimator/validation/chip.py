@@ -44,7 +44,7 @@ def idle(profile: Profile) -> Reading:
 
 def _run(kernel: Kernel, profile: Profile) -> Phase:
     stack: Stack = load_stack("compiled")
-    return price("forward", [kernel], profile, stack, gap=False)
+    return price("forward", [kernel], profile, stack)
 
 
 def _reading(phase: Phase, amount: float) -> Reading:
