@@ -94,8 +94,8 @@ def test_sweep_gives_a_row_for_each_point_of_the_grid():
 
 
 def test_an_unknown_model_or_hardware_lists_the_nearest():
-    with pytest.raises(UnknownName, match=r"unknown model 'llama-3-8b'. Nearest: .*llama-3.1-8b"):
-        estimate("llama-3-8b")
+    with pytest.raises(UnknownName, match=r"unknown model 'llama-3.1-9b'. Nearest: .*llama-3.1-8b"):
+        estimate("llama-3.1-9b")
     with pytest.raises(UnknownName, match=r"unknown hardware 'H1000'. Nearest: .*H100"):
         estimate("gpt2", hw="H1000")
     with pytest.raises(UnknownName, match=r"unknown software stack 'servin'. Nearest: serving"):

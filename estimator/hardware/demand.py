@@ -8,11 +8,11 @@ class Demand:
     """One launch of a kernel.
 
     `macs` are the multiply-adds that run, `mac_slots` those that the occupied units could have run in the same time (tile
-    and wave quantisation make it larger). `unit` says where: "tensor" or "vector". Bytes count what crosses each level:
+    and wave quantisation make it larger), and `unit` says where: "tensor" or "vector". Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
-    `memory_share` is the part of the achievable
-    memory bandwidth that this kind of kernel reaches, `overlap` how far its units work at the same time. `overhead` is the time in seconds that the launch costs on top of the execution, `interval` the shortest time between
-    two launches that the host allows.
+    `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
+    work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
+    `interval` the shortest time between two launches that the host allows.
     """
 
     macs: float = 0.0

@@ -5,9 +5,9 @@ from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
+from estimator.run.attention import attention_l2_bytes, attention_slots
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack
-from estimator.run.attention import attention_l2_bytes, attention_slots
 from estimator.run.tiling import best_tiling
 
 
