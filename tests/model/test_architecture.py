@@ -20,7 +20,8 @@ batch, sequence = symbols("batch sequence")
 
 def made(**changes):
     tokens = TensorSpec((batch, sequence), "int64")
-    lookup = Signature("aten.embedding", (("weight", TensorSpec((7, 4), "bf16")), ("indices", tokens)), (TensorSpec((batch, sequence, 4), "bf16"),))
+    weight, out = TensorSpec((7, 4), "bf16"), TensorSpec((batch, sequence, 4), "bf16")
+    lookup = Signature("aten.embedding", (("weight", weight), ("indices", tokens)), (out,))
     kernel = Kernel("embedding", "gather", "forward", "embed", (lookup,), format="bf16", layers=(0, 2, 3))
     fields = {
         "name": "tiny", "kind": "causal-lm", "source": "made up here", "status": "assumed", "format": "bf16",
@@ -80,7 +81,7 @@ def test_a_name_that_transformers_does_not_know_either_says_so(monkeypatch):
         raise OSError(f"{identifier} is not a local folder and is not a valid model identifier\nlisted elsewhere")
 
     monkeypatch.setattr(build, "published_config", no_such_repository)
-    with pytest.raises(UnknownName, match="transformers.AutoConfig was asked for its configuration and has none: acme/nothing is not a local folder"):
+    with pytest.raises(UnknownName, match="AutoConfig was asked for its configuration and has none: acme/nothing is not a local folder"):
         load_architecture("acme/nothing")
 
 

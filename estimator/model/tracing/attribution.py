@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch.nn.modules import module as module_hooks
 
+from estimator.model.tracing import failures
+
 current_node = torch._C._current_autograd_node
 current_graph_task = torch._C._current_graph_task_id
 next_sequence_number = torch.autograd._get_sequence_nr
@@ -27,7 +29,6 @@ class Attribution:
     def __init__(self, model: torch.nn.Module) -> None:
         self.stack = [""]
         self.in_optimizer = False
-        self.failed: tuple[BaseException, str] | None = None
         self._numbers, self._paths = [0], [""]
         self._tasks: dict[int, tuple[int, bool]] = {}
         self._names: dict[torch.nn.Module, list[str]] = {}
@@ -89,8 +90,8 @@ class Attribution:
 
     def _leave_module(self, _module: torch.nn.Module, _inputs: Any, _output: Any) -> None:
         path, error = self.stack.pop(), sys.exc_info()[1]
-        if error is not None and (self.failed is None or self.failed[0] is not error):
-            self.failed = (error, path)
+        if error is not None:
+            failures.mark(error, path)
         self._mark(next_sequence_number(), self.stack[-1])
 
     def _name(self, module: torch.nn.Module) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from estimator.model.tracing.attribution import Attribution
-from estimator.model.tracing.failures import NeedsValue
+from estimator.model.tracing.failures import NeedsValue, mark
 from estimator.model.tracing.operators import Operator, describe
 from estimator.model.tracing.shadows import Shadows
 from estimator.model.tracing.signatures import Signatures, call_key, fingerprint, tensors_in
@@ -31,7 +31,6 @@ class Recorder(TorchDispatchMode):
         self.signatures, self.templates = Signatures(), Templates()
         self.calls: list[tuple[int, str, str, tuple[int, ...], tuple[int, ...]]] = []
         self.decisions: dict[str, None] = {}  # in order, without repetition
-        self.failed: tuple[BaseException, str, str, str] | None = None
         self.recording, self.balanced_routing, self.routed = True, balanced_routing, False
         self._operators: dict[Any, Operator] = {}
 
@@ -65,9 +64,8 @@ class Recorder(TorchDispatchMode):
         try:
             return self._execute(op, func, args, kwargs, tensors)
         except Exception as error:
-            if self.failed is None or self.failed[0] is not error:
-                shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
-                self.failed = (error, op.name, self.attribution.where()[1], f"({shapes})")
+            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+            mark(error, self.attribution.where()[1], op.name, f"({shapes})")
             raise
 
     def _execute(self, op: Operator, func: Any, args: tuple, kwargs: dict, tensors: list[torch.Tensor]) -> Any:

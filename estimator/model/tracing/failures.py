@@ -25,8 +25,15 @@ def place(path: str) -> str:
     return f"module {path!r}" if path else "the model itself"
 
 
-def explain(error: BaseException, op: str | None, path: str, shapes: str) -> TraceError:
+def mark(error: BaseException, path: str, op: str | None = None, shapes: str = "") -> None:
+    """Write on an exception where it arose, unless an inner place did; to keep the exception would keep its frames' tensors."""
+    if not hasattr(error, "traced_at"):
+        error.traced_at = (op, path, shapes)  # type: ignore[attr-defined]
+
+
+def explain(error: BaseException) -> TraceError:
     """The estimator's error for whatever a model raised while it ran on meta tensors."""
+    op, path, shapes = getattr(error, "traced_at", (None, "", ""))
     text = " ".join(str(error).split()).rstrip(".") or "no message"
     if any(read in text for read in READS):
         return NeedsValue(op or "a read of values (.tolist(), .numpy(), …)", path)

@@ -83,7 +83,7 @@ class Run:
             except EstimatorError:
                 raise
             except Exception as error:
-                raise self._explain(error) from error
+                raise failures.explain(error) from error
 
     def result(self, name: str) -> Trace:
         """What was recorded, without a torch object in it."""
@@ -132,12 +132,6 @@ class Run:
             fused_step(self.recorder, step, [parameter for parameter in self.parameters if parameter.requires_grad])
         elif optimizer is not None:
             traced_step(self.recorder, optimizer, self.stand_ins)
-
-    def _explain(self, error: Exception) -> Exception:
-        failed, running = self.recorder.failed, self.attribution.failed
-        if failed is not None and failed[0] is error:
-            return failures.explain(error, *failed[1:])
-        return failures.explain(error, None, running[1] if running is not None and running[0] is error else "", "")
 
 
 def _check_arguments(model: torch.nn.Module, args: tuple, kwargs: dict) -> None:
