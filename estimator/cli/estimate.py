@@ -14,7 +14,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m estimator",
         description="Predict the energy of running a model; nothing is run on real hardware.",
-        epilog="`models` and `profiles` list the known names.",
+        epilog="Other commands: models, profiles, check.",
     )
     add = parser.add_argument
     add("model", help="a bundled architecture, such as llama-3.1-8b")
