@@ -1,6 +1,6 @@
 """The front door: `estimate` and `compare`. The one file in which every floor meets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,11 @@ from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
 from estimator.model.trace import Trace
-from estimator.model.work import Kernel
-from estimator.report.estimate import Estimate, Source
-from estimator.run.formats import matrix_unit
-from estimator.run.inference import inference_assumptions, inference_phases
-from estimator.run.memory import shortfall
-from estimator.run.phase import Phase, host_gaps, price
-from estimator.run.settings import SHAPES, Inference, Training, describe
-from estimator.run.stack import Stack, load_stack
-from estimator.run.training import training_memory, training_phases, training_step
-from estimator.units import KELVIN_AT_ZERO_CELSIUS
+from estimator.report.assemble import assemble
+from estimator.report.estimate import Estimate
+from estimator.run.plan import plan
+from estimator.run.settings import Inference, Training
+from estimator.run.stack import load_stack
 
 Hardware = str | Path | Mapping[str, Any] | Profile
 
@@ -43,8 +38,7 @@ def estimate(
         raise InvalidSetting(f"run={run!r}: expected Inference(…) or Training(…)")
     subject = _resolve(model, run, inputs)
     software = load_stack(stack or _default_stack(subject, run))
-    answer = _estimate_architecture if isinstance(subject, Architecture) else _estimate_trace
-    return answer(subject, profile, run, software)
+    return assemble(subject, plan(subject, run, profile, software), run, profile, software)
 
 
 def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | None = None, **settings: Any) -> list[Estimate]:
@@ -114,110 +108,3 @@ def _trace(model: Any, run: Inference | Training, inputs: Any) -> Trace:
 def _default_stack(subject: Architecture | Trace, run: Inference | Training) -> str:
     generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
     return "serving" if generates and isinstance(run, Inference) else "eager"
-
-
-def _estimate_trace(trace: Trace, profile: Profile, run: Inference | Training, stack: Stack) -> Estimate:
-    kernels = trace.kernels(stack.fusion)
-    notes = [f"sizes are those of the given inputs; {name} of the run is not used" for name in _unused(run)]
-    memory = {"weights and buffers": trace.parameter_bytes + trace.buffers_bytes, "activations": trace.saved_bytes}
-    phases: list[Phase]
-    if isinstance(run, Training):
-        phases = training_phases(kernels, run.total_steps, profile, stack)
-        memory |= {"gradients": trace.parameter_bytes}
-    else:
-        phases = [price("forward", kernels, profile, stack, steps=run.requests), host_gaps(profile, stack, steps=run.requests)]
-    steps = run.total_steps if isinstance(run, Training) else 0
-    notes += shortfall(profile, memory)
-    return _finish(trace, kernels, phases, profile, run, stack, notes, steps=steps)
-
-
-def _unused(run: Inference | Training) -> Iterable[str]:
-    defaults = type(run)()
-    return [name for name in SHAPES if hasattr(run, name) and getattr(run, name) != getattr(defaults, name)]
-
-
-def _estimate_architecture(model: Architecture, profile: Profile, run: Inference | Training, stack: Stack) -> Estimate:
-    if isinstance(run, Training):
-        return _train_architecture(model, profile, run, stack)
-    phases = inference_phases(model, run, profile, stack)
-    sequence = run.prompt_tokens + run.output_tokens
-    notes = [*inference_assumptions(model, run), *_over_length(model, sequence)]
-    notes += shortfall(profile, {"weights": model.parameter_bytes, "KV cache": run.batch * model.kv_bytes(sequence)})
-    samples = run.batch * run.requests
-    tokens = samples * run.output_tokens if "decode" in model.programs else 0
-    kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
-    return _finish(model, kernels, phases, profile, run, stack, notes, tokens=tokens, samples=samples)
-
-
-def _train_architecture(model: Architecture, profile: Profile, run: Training, stack: Stack) -> Estimate:
-    kernels = training_step(model, run, stack)
-    phases = training_phases(kernels, run.total_steps, profile, stack)
-    notes = [*_over_length(model, run.sequence_tokens), *shortfall(profile, training_memory(model, run))]
-    samples = run.batch * run.total_steps
-    tokens = samples * run.sequence_tokens if "sequence" in model.programs["training"].symbols else 0
-    return _finish(model, kernels, phases, profile, run, stack, notes, tokens=tokens, samples=samples, steps=run.total_steps)
-
-
-def _over_length(model: Architecture, tokens: int) -> list[str]:
-    sized = any("sequence" in program.symbols for program in model.programs.values())
-    if sized and model.max_positions and tokens > model.max_positions:
-        return [f"WARNING: {tokens} tokens exceed the {model.max_positions} positions that {model.name} was made for"]
-    return []
-
-
-def _finish(
-    model: Architecture | Trace,
-    kernels: Sequence[Kernel],
-    phases: Sequence[Phase],
-    profile: Profile,
-    run: Inference | Training,
-    stack: Stack,
-    notes: Sequence[str],
-    **counts: int,
-) -> Estimate:
-    numbers = tuple(
-        Source(path, float(value), value.unit, value.low, value.high, value.source, value.status)
-        for owner, holder in (("hardware", profile), ("stack", stack))
-        for path, value in ((f"{owner}.{path}", value) for path, value in holder.quantities().items())
-    )
-    return Estimate(
-        model=model.name,
-        hardware=profile.name,
-        stack=stack.name,
-        run=describe(run, shaped=isinstance(model, Architecture)),
-        phases=tuple(phases),
-        parameters=model.parameters,
-        coverage=_unknown(kernels),
-        assumptions=tuple(dict.fromkeys([*notes, *model.decisions, *_format_notes(kernels, profile), *_standing_notes(profile, stack)])),
-        numbers=numbers,
-        **counts,
-    )
-
-
-def _unknown(kernels: Iterable[Kernel]) -> dict[str, int]:
-    from estimator.model.rules import is_known
-
-    met: dict[str, int] = {}
-    for kernel in kernels:
-        for signature in kernel.signatures:
-            if not is_known(signature.op):
-                met[signature.op] = met.get(signature.op, 0) + int(kernel.launches)
-    return met
-
-
-def _format_notes(kernels: Iterable[Kernel], profile: Profile) -> list[str]:
-    notes = []
-    for number_format in sorted({kernel.format for kernel in kernels if kernel.kind in ("matmul", "attention", "convolution")}):
-        unit, used = matrix_unit(number_format, profile)
-        if used != number_format or unit == "vector":
-            notes.append(f"{number_format} matrix products run as {used} on the {unit} units of {profile.name}")
-    return notes
-
-
-def _standing_notes(profile: Profile, stack: Stack) -> list[str]:
-    ambient = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
-    return [
-        f"hardware is {profile.name}; one device, board energy only: host, network and cooling are not included",
-        f"software stack {stack.name}: {stack.notes}",
-        f"operands toggle like random data; coolant or air enters at {ambient:.0f} °C",
-    ]

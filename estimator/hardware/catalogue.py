@@ -29,7 +29,7 @@ def list_profiles() -> list[str]:
 
 @cache
 def _aliases() -> dict[str, str]:
-    names = {}
+    names: dict[str, str] = {}
     for name in list_profiles():
         table = _read(profiles_dir() / "device" / f"{name}.toml")
         for alias in (name, table.get("name", name), *table.get("aliases", ())):

@@ -30,10 +30,10 @@ def count_events(demand: Demand, profile: Profile) -> Counts:
 
 
 def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
-    if demand.macs and demand.unit == "vector":
+    unit = profile.tensor
+    if demand.macs and (demand.unit == "vector" or unit is None):
         yield from _operations(demand.macs, full_adders("fma", demand.mac_format), profile)
-    elif demand.macs:
-        unit = profile.tensor
+    elif demand.macs and unit is not None:
         width = storage_bits(demand.mac_format) / REFERENCE_BITS
         length = unit.dot_length / width
         yield TENSOR, "full_adder", demand.macs * full_adders("dot", demand.mac_format, dot_length=length)

@@ -15,7 +15,7 @@ SEGMENTS = 8  # exact: decode is cut into this many stretches of equal length, e
 def inference_phases(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> list[Phase]:
     """Phases of `run`: prefill and decode where the model generates, else forward; and the time spent waiting for the host."""
     first = {"causal-lm": "prefill", "encoder-decoder": "encode"}.get(model.kind, "forward")
-    sizes = {"batch": run.batch, "sequence": run.prompt_tokens - run.cached_tokens, "source": run.prompt_tokens}
+    sizes: dict[str, float] = {"batch": run.batch, "sequence": run.prompt_tokens - run.cached_tokens, "source": run.prompt_tokens}
     kernels = _kernels(model, first, stack, sizes)
     name = "forward" if first == "forward" else "prefill"
     phases = [price(name, kernels, profile, stack, steps=run.requests)]

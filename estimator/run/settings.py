@@ -1,6 +1,7 @@
 """What is run: frozen records with documented defaults. Every default that matters is an assumption of the estimate."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.units import require_non_negative, require_positive
@@ -57,7 +58,7 @@ class Training:
     sequence_tokens: int = 2048
     epochs: float | None = None
     samples: int | None = None
-    optimizer: object = "adamw"
+    optimizer: Any = "adamw"
 
     def __post_init__(self) -> None:
         for name in ("batch", "sequence_tokens"):

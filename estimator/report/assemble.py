@@ -1,0 +1,68 @@
+"""Puts the answer together: phases of a run, with coverage, assumptions and the source of every number."""
+
+from collections.abc import Iterable
+
+from estimator.hardware.schema import Profile
+from estimator.model.architecture import Architecture
+from estimator.model.rules import is_known
+from estimator.model.trace import Trace
+from estimator.model.work import Kernel
+from estimator.report.estimate import Estimate, Source
+from estimator.run.formats import matrix_unit
+from estimator.run.plan import Plan
+from estimator.run.settings import Inference, Training, describe
+from estimator.run.stack import Stack
+from estimator.units import KELVIN_AT_ZERO_CELSIUS
+
+MATRIX_KINDS = ("matmul", "attention", "convolution")
+
+
+def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training, profile: Profile, stack: Stack) -> Estimate:
+    """The `Estimate` of a plan."""
+    notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile), *_standing_notes(profile, stack)]
+    return Estimate(
+        model=subject.name,
+        hardware=profile.name,
+        stack=stack.name,
+        run=describe(run, shaped=isinstance(subject, Architecture)),
+        phases=tuple(plan.phases),
+        tokens=plan.tokens,
+        samples=plan.samples,
+        steps=plan.steps,
+        parameters=subject.parameters,
+        coverage=_unknown(plan.kernels),
+        assumptions=tuple(dict.fromkeys(notes)),
+        numbers=tuple(_numbers("hardware", profile)) + tuple(_numbers("stack", stack)),
+    )
+
+
+def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:
+    for path, value in holder.quantities().items():
+        yield Source(f"{owner}.{path}", float(value), value.unit, value.low, value.high, value.source, value.status)
+
+
+def _unknown(kernels: Iterable[Kernel]) -> dict[str, int]:
+    met: dict[str, int] = {}
+    for kernel in kernels:
+        for signature in kernel.signatures:
+            if not is_known(signature.op):
+                met[signature.op] = met.get(signature.op, 0) + int(kernel.launches)
+    return met
+
+
+def _format_notes(kernels: Iterable[Kernel], profile: Profile) -> list[str]:
+    notes = []
+    for number_format in sorted({kernel.format for kernel in kernels if kernel.kind in MATRIX_KINDS}):
+        unit, used = matrix_unit(number_format, profile)
+        if used != number_format or unit == "vector":
+            notes.append(f"{number_format} matrix products run as {used} on the {unit} units of {profile.name}")
+    return notes
+
+
+def _standing_notes(profile: Profile, stack: Stack) -> list[str]:
+    ambient = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
+    return [
+        f"hardware is {profile.name}; one device, board energy only: host, network and cooling are not included",
+        f"software stack {stack.name}: {stack.notes}",
+        f"operands toggle like random data; coolant or air enters at {ambient:.0f} °C",
+    ]
