@@ -103,6 +103,31 @@ def test_backward_needs_something_to_train():
         trace(linear().requires_grad_(False), empty(2, 32, requires_grad=True), backward=True, optimizer="sgd")
 
 
+def test_loops_that_hide_their_body_are_refused():
+    from torch._higher_order_ops.while_loop import while_loop
+
+    model = Calls(lambda _, x: while_loop(lambda i: i.sum() < 3, lambda i: (i + 1,), (x,)))
+    with pytest.raises(TraceError, match="higher-order operator while_loop in the model itself hides its body"):
+        trace(model, empty(2, 32))
+
+
+def test_inputs_that_cannot_be_copied_say_so():
+    class Holder:
+        def __init__(self):
+            self.tensor, self.stream = empty(2, 32), (n for n in range(3))
+
+    with pytest.raises(TraceError, match="an input of type Holder cannot be copied: .*generator.* Pass its tensors instead"):
+        trace(Calls(lambda m, h: m.layer(h.tensor), layer=linear()), Holder())
+
+
+def test_tensor_subclasses_are_counted_dense_and_listed():
+    class Packed(torch.Tensor):
+        pass
+
+    traced = trace(linear(), empty(2, 32).as_subclass(Packed))
+    assert traced.decisions == ("tensors of class Packed counted as dense ones of their dtype",)
+
+
 def test_lazy_parameters_ask_for_a_first_call():
     with pytest.raises(TraceError, match="call it once on an example batch"):
         trace(nn.LazyLinear(3), empty(2, 32))

@@ -127,6 +127,15 @@ def test_autocast_reaches_meta_tensors():
     assert formats["backward", "aten.mm"] == ["fp32", "fp32", "bf16"]
 
 
+def test_autocast_named_after_the_device_of_a_tensor_is_that_of_the_accelerator():
+    def forward(m, x):
+        with torch.autocast(x.device.type, dtype=torch.float16):
+            return m.layer(x)
+
+    traced = trace(Calls(forward, layer=linear()), empty(2, 32))
+    assert traced.signatures[traced.calls[-1].signature].outputs[0].format == "fp16"
+
+
 def test_an_autocast_region_around_the_trace_counts_and_a_disabled_one_inside_does_not():
     def forward(m, x):
         y = m.layer(x)

@@ -65,8 +65,11 @@ def cast(tree: Any, dtype: torch.dtype) -> Any:
 def emulate_autocast() -> Iterator[None]:
     """While active, entering `torch.autocast` also enters the casts for meta tensors."""
     region = torch.amp.autocast_mode.autocast
-    enter, leave = region.__enter__, region.__exit__
+    start, enter, leave = region.__init__, region.__enter__, region.__exit__
     modes: dict[int, Autocast] = {}
+
+    def started(self: Any, device_type: str, *args: Any, **kwargs: Any) -> None:
+        start(self, "cuda" if device_type == "meta" else device_type, *args, **kwargs)  # as in autocast(x.device.type)
 
     def entered(self: Any) -> Any:
         result = enter(self)
@@ -81,6 +84,7 @@ def emulate_autocast() -> Iterator[None]:
         return leave(self, *error)
 
     with ExitStack() as stack:
+        stack.enter_context(replaced(region, "__init__", started))
         stack.enter_context(replaced(region, "__enter__", entered))
         stack.enter_context(replaced(region, "__exit__", left))
         # a build without CUDA would switch its autocast off, or refuse bf16

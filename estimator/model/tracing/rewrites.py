@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from estimator.model.tracing.failures import NeedsValue
+from estimator.errors import TraceError
+from estimator.model.tracing.failures import NeedsValue, place
 from estimator.model.tracing.opaque import scaled_dot_product_attention
 from estimator.model.tracing.signatures import call_key
 
@@ -16,7 +17,7 @@ Rewrite = Callable[[Any, Any, tuple, dict], Any]
 def rewrite_of(func: Any) -> Rewrite | None:
     """The rewrite of an operator, called as (recorder, func, args, kwargs); it may still decline with NotImplemented."""
     if isinstance(func, torch._ops.HigherOrderOperator):
-        return _cond if func is torch.ops.higher_order.cond else _run_inside
+        return _cond if func is torch.ops.higher_order.cond else _refuse
     rewrite = REWRITES.get(func._schema.name)
     if rewrite is not None:
         return rewrite
@@ -31,9 +32,10 @@ def _decompose(recorder, func, args, kwargs):
         return func.decompose(*args, **kwargs)
 
 
-def _run_inside(recorder, func, args, kwargs):
-    with recorder:
-        return func(*args, **kwargs)
+def _refuse(recorder, func, args, kwargs):
+    """Loops and the like, whose bodies a dispatch mode does not see."""
+    where = place(recorder.attribution.stack[-1])
+    raise TraceError(f"higher-order operator {func.name()} in {where} hides its body from a trace; write it as a Python loop or branch.")
 
 
 def _attention(recorder, func, args, kwargs):

@@ -72,7 +72,8 @@ class Run:
             self.parameters, self.buffers = list(self.model.parameters()), list(self.model.buffers())
             self.attribution = Attribution(self.model)
             self.recorder = Recorder(self.attribution, self.storages, self.balanced_routing)
-            args, kwargs = self.stand_ins.tree((inputs, kwargs))
+            args = tuple(map(self.stand_ins.tree, inputs))
+            kwargs = {name: self.stand_ins.tree(value) for name, value in kwargs.items()}
             self._prepare()
             if backward:
                 self._watch_gradients(stack)
@@ -105,6 +106,8 @@ class Run:
         """Weights are no activations; integers with values keep them."""
         for tensor in (*self.parameters, *self.buffers):
             self.storages.exempt(tensor)
+        for name in sorted(self.stand_ins.classes):
+            self.recorder.note(f"tensors of class {name} counted as dense ones of their dtype")
         for original in self.stand_ins.originals:
             if isinstance(original, torch.Tensor):
                 self.recorder.shadows.keep(self.stand_ins.of(original), original)

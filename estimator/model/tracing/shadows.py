@@ -49,9 +49,10 @@ class Shadows:
         return all(not tensor.is_meta or self._storages.of(tensor).shadow is not None for tensor in tensors)
 
     def keep(self, tensor: torch.Tensor, original: torch.Tensor) -> None:
-        """Keep the values of a real integer or boolean tensor that a model or its caller holds, for its stand-in."""
-        real = type(original) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer) and not original.is_meta
-        if real and not original.is_floating_point() and not original.is_complex():
+        """Keep the values of a real integer, boolean or single number that a model or its caller holds, for its stand-in."""
+        if type(original) not in (torch.Tensor, torch.nn.Buffer) or original.is_meta:
+            return
+        if not original.dim() or not (original.is_floating_point() or original.is_complex()):
             self.set(tensor, original.detach())
 
     def create(self, op: Operator, func: Any, args: tuple, kwargs: dict) -> Any:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
 from estimator.errors import TraceError
 
+DENSE = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer, FakeTensor)
 CONTAINERS = (dict, OrderedDict, list, tuple)
 
 
@@ -23,6 +25,7 @@ class StandIns:
     def __init__(self) -> None:
         self.memo: dict[int, Any] = {}
         self.originals: list[Any] = []  # kept alive: an identity must not be used twice
+        self.classes: set[str] = set()  # tensor subclasses whose own layout is lost
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """A meta tensor of the same shape, strides, dtype and class (parameter or not)."""
@@ -31,6 +34,8 @@ class StandIns:
             raise TraceError("the model has lazy parameters, which have no shape yet; call it once on an example batch, then trace it.")
         if stand_in is None:
             stand_in = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+            if type(tensor) not in DENSE:
+                self.classes.add(type(tensor).__name__)
             if isinstance(tensor, torch.nn.Parameter):
                 stand_in = torch.nn.Parameter(stand_in, requires_grad=tensor.requires_grad)
             elif tensor.requires_grad:
@@ -43,9 +48,15 @@ class StandIns:
         """A copy of nested containers, or of an object that holds tensors, with stand-ins for the tensors."""
         if isinstance(value, torch.Tensor):
             return self.of(value)
-        for tensor in _tensors_within(value, set()):
-            self.of(tensor)
-        return copy.deepcopy(value, dict(self.memo)) if _tensors_within(value, set()) else value
+        memo: dict[int, Any] = {}
+        for leaf in _leaves(value, set()):
+            memo[id(leaf)] = self.of(leaf) if isinstance(leaf, torch.Tensor) else leaf
+        if not any(isinstance(leaf, torch.Tensor) for leaf in memo.values()):
+            return value
+        try:
+            return copy.deepcopy(value, memo)
+        except Exception as error:
+            raise TraceError(f"an input of type {type(value).__name__} cannot be copied: {error}. Pass its tensors instead.") from error
 
     def attributes(self, module: torch.nn.Module) -> dict[str, Any]:
         """A module's attributes with stand-ins: parameters, buffers, plain tensors and containers of them."""
@@ -64,12 +75,12 @@ class StandIns:
         return uncompiled(value) if isinstance(value, torch.nn.Module) else value
 
 
-def _tensors_within(value: Any, seen: set[int]) -> list[torch.Tensor]:
-    """Tensors in containers and in the attributes of objects such as a key-value cache."""
-    if id(value) in seen or isinstance(value, (str, bytes, int, float, type, torch.nn.Module)):
+def _leaves(value: Any, seen: set[int]) -> list[torch.Tensor | torch.nn.Module]:
+    """Tensors and modules in containers and in the attributes of objects such as a key-value cache."""
+    if id(value) in seen or isinstance(value, (str, bytes, int, float, type)):
         return []
     seen.add(id(value))
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, (torch.Tensor, torch.nn.Module)):
         return [value]
     if isinstance(value, dict):
         parts = list(value.values())
@@ -77,7 +88,7 @@ def _tensors_within(value: Any, seen: set[int]) -> list[torch.Tensor]:
         parts = list(value)
     else:
         parts = list(getattr(value, "__dict__", {}).values())
-    return [tensor for part in parts for tensor in _tensors_within(part, seen)]
+    return [leaf for part in parts for leaf in _leaves(part, seen)]
 
 
 def uncompiled(module: torch.nn.Module) -> torch.nn.Module:

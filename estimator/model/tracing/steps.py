@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import reduce
 from typing import Any
 
@@ -36,6 +37,8 @@ def floating(output: Any) -> list[torch.Tensor]:
     """The floating-point or complex tensors of an output: a tensor, or nested containers of them."""
     if isinstance(output, dict):  # includes the output records of transformers and diffusers
         output = tuple(output.values())
+    elif is_dataclass(output):
+        output = tuple(vars(output).values())
     if isinstance(output, (list, tuple)):
         return [tensor for item in output for tensor in floating(item)]
     found = tensors_in((output,))
