@@ -68,8 +68,8 @@ def _kernel(members: list[int], calls: list[Any], singles: list[_Single], traffi
 
 
 def _name(makers: list[_Single]) -> str:
-    ops = dict.fromkeys(maker.operation.signature.op.split(".", 1)[1].strip("_") for maker in makers)
-    return "fused." + "+".join(ops)
+    ops = [maker.operation.signature.op for maker in makers]
+    return ops[0] if len(ops) == 1 else "fused." + "+".join(dict.fromkeys(op.split(".", 1)[1].strip("_") for op in ops))
 
 
 def _most_common(values: list[str]) -> str:

@@ -15,23 +15,23 @@ class Traffic:
     """Reads and writes of the groups of a trace."""
 
     def __init__(self, flow: Dataflow) -> None:
-        self.flow, self.recomputed = flow, recomputed(flow)
+        self.flow, self.backward = flow, recomputed(flow)
 
     def is_plain(self, members: list[int]) -> bool:
         """Whether a group is one operation that moves what its rule says."""
         touched = (storage for index in members for storage in (*self.flow.calls[index].reads, *self.flow.calls[index].writes))
-        return len(members) == 1 and not any(storage in self.recomputed for storage in touched)
+        return len(members) == 1 and not any(storage in self.backward.sources or storage in self.backward.kept for storage in touched)
 
     def reads(self, members: list[int]) -> tuple[TensorSpec, ...]:
         """What enters: every outside storage once, what a second pass needs twice."""
         entering: dict[int, list[TensorSpec]] = defaultdict(list)
         made: set[int] = set()
         for index in members:
-            for storage, spec in self.flow.read(index):
+            for storage, spec in self.flow.read[index]:
                 if storage not in made:
-                    for source, part in self.recomputed.get(storage, {storage: spec}).items():
+                    for source, part in self.backward.sources.get(storage, {storage: spec}).items():
                         entering[source].append(part)
-            made.update(storage for storage, _ in self.flow.written(index))
+            made.update(storage for storage, _ in self.flow.written[index])
         again = (spec for index in members for spec in self.flow.operation[index].rereads)
         return (*(spec for storage, parts in entering.items() for spec in self._together(storage, parts)), *again)
 
@@ -39,10 +39,15 @@ class Traffic:
         """What leaves the group."""
         written: dict[int, TensorSpec] = {}
         for index in members:
-            for storage, spec in self.flow.written(index):
+            for storage, spec in self.flow.written[index]:
                 written[storage] = max(spec, written.get(storage, spec), key=_bytes)
         group = self.flow.group_of[members[0]]
-        return tuple(spec for storage, spec in written.items() if storage not in self.recomputed and self.flow.leaves(storage, group))
+        return tuple(spec for storage, spec in written.items() if self._stored(storage, group))
+
+    def _stored(self, storage: int, group: int) -> bool:
+        if storage in self.backward.sources:
+            return False
+        return storage in self.backward.kept or self.flow.leaves(storage, group)
 
     def _together(self, storage: int, parts: list[TensorSpec]) -> tuple[TensorSpec, ...]:
         """Several accesses of one storage: all of it once if one of them is; else they are slices, together at most all of it."""
