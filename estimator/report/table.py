@@ -1,21 +1,35 @@
-"""An estimate as text: the answer first, then where the joules go, then what was assumed."""
+"""The report as text: the answer first, then where the joules go, then what was assumed. `html.py` shows the same."""
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from textwrap import fill
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from estimator.report.cuts import NAMES, Table, tables
 from estimator.units import SECONDS_PER_HOUR, format_si
 
 if TYPE_CHECKING:
     from estimator.report.estimate import Estimate
 
-TOP_KERNELS = 8  # exact: rows shown
+WIDTH = 100  # exact: columns of running text
+WARNING = "WARNING: "
 
 
 def render(estimate: "Estimate") -> str:
     """All parts of the report, separated by blank lines."""
-    parts = [heading(estimate), phases(estimate), shares(estimate, "component"), kernels(estimate), notes(estimate)]
+    first, *rest = (_text(table) for table in tables(estimate))
+    parts = [heading(estimate), _wrapped(warnings(estimate)), f"{first}\n{capped(estimate)}".rstrip(), *rest, _wrapped(notes(estimate))]
     return "\n\n".join(part for part in parts if part)
+
+
+def _text(table: Table) -> str:
+    align = ["left" if title in NAMES else "right" for title in table.columns]
+    return tabulate(table.cells(), list(table.columns), disable_numparse=True, colalign=align)
+
+
+def _wrapped(lines: list[str]) -> str:
+    return "\n".join(fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) for line in lines)
 
 
 def heading(estimate: "Estimate") -> str:
@@ -25,65 +39,35 @@ def heading(estimate: "Estimate") -> str:
         f"{estimate.model} on {estimate.hardware}",
         f"{estimate.run['kind']}({settings}), stack {estimate.stack}",
         f"energy {format_si(estimate.energy, 'J')} ({format_si(estimate.energy / SECONDS_PER_HOUR, 'Wh')})"
-        f"   time {format_si(estimate.time, 's')}   mean power {format_si(estimate.power, 'W')}",
+        f" · time {format_si(estimate.time, 's')} · mean power {format_si(estimate.power, 'W')}",
     ]
     per = {"tokens": "token", "samples": "sample", "steps": "step"}
     counted = [
         f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)
     ]
-    return "\n".join([*lines, "   ".join(counted)]).rstrip()
+    return "\n".join([*lines, " · ".join(counted)]).rstrip()
 
 
-def phases(estimate: "Estimate") -> str:
-    """One line a phase, with its operating point."""
-    rows = []
-    for row in estimate.rows("phase"):
-        points = [phase.point for phase in estimate.phases if row["name"] == phase.name]
-        point = max(points, key=lambda p: p.clock)
-        rows.append(
-            [
-                row["name"],
-                format_si(row["energy"], "J"),
-                f"{row['share']:.1%}",
-                format_si(row["time"], "s"),
-                format_si(row["energy"] / row["time"], "W"),
-                format_si(point.clock, "Hz") + (" (capped)" if any(p.capped for p in points) else ""),
-                format_si(point.voltage, "V"),
-                format_si(row["flop"], "FLOP"),
-                format_si(row["memory_bytes"], "B"),
-            ]
-        )
-    return tabulate(
-        rows, ["phase", "energy", "share", "time", "power", "clock", "voltage", "work", "memory traffic"], disable_numparse=True
-    )
+def capped(estimate: "Estimate") -> str:
+    """What the star of a phase means; empty if no phase meets the power cap."""
+    points = [phase.point for phase in estimate.phases if phase.point.capped]
+    if not points:
+        return ""
+    how = "and the chip pauses " if any(point.stretch > 1 for point in points) else ""
+    return f"* at the power cap: the clock is lowered {how}to keep {format_si(max(point.power for point in points), 'W')}"
 
 
-def shares(estimate: "Estimate", by: str) -> str:
-    """Energy by component or event with its share."""
-    rows = [[row["name"], format_si(row["energy"], "J"), f"{row['share']:.1%}"] for row in estimate.rows(by)]
-    return tabulate(rows, [by, "energy", "share"], disable_numparse=True)
+def warnings(estimate: "Estimate") -> list[str]:
+    """What may make the answer wrong: operations that were not counted, and runs that do not fit."""
+    unknown = ", ".join(f"{operation} ×{count}" for operation, count in (estimate.coverage or {}).items())
+    missed = [f"{WARNING}operations without a rule, whose work is not counted: {unknown}"] if unknown else []
+    return [*missed, *(text for text in estimate.assumptions if text.startswith(WARNING))]
 
 
-def kernels(estimate: "Estimate") -> str:
-    """The kernels that take most."""
-    rows: list[list[Any]] = []
-    for row in estimate.rows("kernel")[:TOP_KERNELS]:
-        rows.append(
-            [row["name"], format_si(row["energy"], "J"), f"{row['share']:.1%}", format_si(row["time"], "s"), f"{row['launches']:.0f}"]
-        )
-    return tabulate(rows, ["largest kernels", "energy", "share", "time", "launches"], disable_numparse=True)
-
-
-def notes(estimate: "Estimate") -> str:
+def notes(estimate: "Estimate") -> list[str]:
     """Coverage, assumptions and a count of the sources."""
-    unknown = estimate.coverage or {}
-    lines = [
-        f"operations without a rule: {', '.join(f'{op} ×{n}' for op, n in unknown.items())}" if unknown else "every operation was counted"
-    ]
-    lines += [f"assumed: {text}" for text in estimate.assumptions]
-    by_status: dict[str, int] = {}
-    for number in estimate.numbers:
-        by_status[number.status] = by_status.get(number.status, 0) + 1
-    if by_status:
-        lines.append("numbers used: " + ", ".join(f"{count} {status}" for status, count in sorted(by_status.items())) + "; see .sources()")
-    return "\n".join(lines)
+    lines = [] if estimate.coverage else ["every operation was counted"]
+    lines += [f"assumed: {text}" for text in estimate.assumptions if not text.startswith(WARNING)]
+    by_status = Counter(number.status for number in estimate.numbers)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(by_status.items()))
+    return [*lines, f"numbers used: {counts}; see .sources()"] if counts else lines

@@ -79,13 +79,6 @@ def test_the_text_says_answer_hardware_and_assumptions(answer):
     assert "every operation was counted" in text
 
 
-def test_the_html_is_closed_and_holds_no_script(answer):
-    html = answer._repr_html_()
-    assert html.count("<table") == html.count("</table>") == 3
-    assert html.count("<div") == html.count("</div>")
-    assert "<script" not in html
-
-
 def test_an_unknown_grouping_lists_the_known(answer):
     with pytest.raises(UnknownName, match=r"unknown grouping 'layers'. Nearest: .*layer"):
         answer.rows("layers")
