@@ -48,7 +48,8 @@ def _si(key: str, unit: str) -> Callable[[Row], str]:
 
 
 def _share(row: Row) -> str:
-    return "<0.1%" if 0 < row["share"] < 1 / 2000 else f"{row['share']:.1%}"
+    text = f"{row['share']:.1%}"
+    return "<0.1%" if text == "0.0%" and row["share"] else text
 
 
 ENERGY: Columns = {"energy": _si("energy", "J"), "share": _share}
