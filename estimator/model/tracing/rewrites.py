@@ -69,9 +69,8 @@ def _kv_append(recorder, func, args, kwargs):
     """The grown cache stands for the memory of the old one: nothing but the new rows is allocated."""
     cache, new = args
     owner = recorder.storages.of(cache)
-    recorder.storages.resize(owner, 0)
     grown = func(cache, new)
-    recorder.storages.alias(grown, owner)
+    recorder.storages.grow(grown, owner)
     recorder.record(call_key(func, args, kwargs), recorder.operator(func), func, args, kwargs, grown, [owner, recorder.storages.of(new)])
     return grown
 

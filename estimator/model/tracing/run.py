@@ -97,15 +97,14 @@ class Run:
             parameter_bytes=_bytes(self.parameters),
             trainable_parameters=_elements(trainable),
             buffers_bytes=_bytes(self.buffers),
-            saved_bytes=self.storages.peak_bytes,
+            saved_bytes=self.storages.peak_bytes(),
             decisions=tuple(self.recorder.decisions),
             outputs=self.outputs,
         )
 
     def _prepare(self) -> None:
         """Weights are no activations; integers with values keep them."""
-        for tensor in (*self.parameters, *self.buffers):
-            self.storages.exempt(tensor)
+        self.storages.exempt(*self.parameters, *self.buffers)
         for name in sorted(self.stand_ins.classes):
             self.recorder.note(f"tensors of class {name} counted as dense ones of their dtype")
         for original in self.stand_ins.originals:

@@ -72,7 +72,7 @@ def traced_step(recorder: Any, optimizer: torch.optim.Optimizer, stand_ins: Stan
     with replaced(optimizer, "param_groups", groups), replaced(optimizer, "state", defaultdict(dict)):
         with replaced(recorder, "recording", False):  # the first step makes the state
             optimizer.step()
-        recorder.storages.exempt_all(tensors_in(value for state in optimizer.state.values() for value in state.values()))
+        recorder.storages.exempt(*tensors_in(value for state in optimizer.state.values() for value in state.values()))
         optimizer.step()
 
 

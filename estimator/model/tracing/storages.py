@@ -6,7 +6,7 @@ import torch
 
 
 class Storage(weakref.ref):
-    """One allocation: its number, bytes that count as activation, and known values, if any (see `shadows`)."""
+    """One allocation: its number, its bytes while it lives, and known values, if any (see `shadows`)."""
 
     __slots__ = ("address", "bytes", "shadow", "uid")
     uid: int
@@ -21,49 +21,41 @@ class Storages:
     def __init__(self) -> None:
         self._by_address: dict[int, Storage] = {}
         self._count = 0
-        self.live_bytes = 0
-        self.peak_bytes = 0
+        self._changes: list[tuple[int, int]] = []  # (number of the allocation, bytes more or less), in time
+        self._exempt: set[int] = set()
 
     def of(self, tensor: torch.Tensor) -> Storage:
-        """The entry of the allocation behind a tensor; a new allocation counts as activation while it lives."""
+        """The entry of the allocation behind a tensor."""
         storage = tensor.untyped_storage()
         return self._by_address.get(storage._cdata) or self._enter(storage)
 
-    def known(self, tensor: torch.Tensor) -> bool:
-        """Whether the allocation behind a tensor was seen before."""
-        return tensor.untyped_storage()._cdata in self._by_address
+    def exempt(self, *tensors: torch.Tensor) -> None:
+        """Count allocations as no activation, from their birth: weights, their gradients, buffers, optimizer state."""
+        self._exempt.update(self.of(tensor).uid for tensor in tensors)
 
-    def exempt(self, tensor: torch.Tensor) -> None:
-        """Count an allocation as no activation: weights, their gradients, buffers, optimizer state."""
-        peak = self.peak_bytes
-        self.resize(self.of(tensor), 0)
-        self.peak_bytes = peak  # a weight seen for the first time was no activation for a moment either
-
-    def exempt_all(self, tensors: list[torch.Tensor]) -> None:
-        """As `exempt`, for several."""
-        for tensor in tensors:
-            self.exempt(tensor)
-
-    def resize(self, entry: Storage, size: int) -> None:
-        """Set the activation bytes of an allocation."""
-        self.live_bytes += size - entry.bytes
-        entry.bytes = size
-        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
-
-    def alias(self, tensor: torch.Tensor, owner: Storage) -> None:
-        """Let a tensor's new allocation stand for memory of `owner`, such as a cache that grew in place."""
+    def grow(self, tensor: torch.Tensor, owner: Storage) -> None:
+        """Let a new tensor stand for the memory of `owner`, which grew in place to its size."""
+        self._changes.append((owner.uid, -owner.bytes))
+        owner.bytes = 0
         self.of(tensor).uid = owner.uid
+
+    def peak_bytes(self) -> int:
+        """The most bytes alive at once, exempt allocations left out."""
+        live = peak = 0
+        for uid, change in self._changes:
+            if uid not in self._exempt:
+                live += change
+                peak = max(peak, live)
+        return peak
 
     def _enter(self, storage: torch.UntypedStorage) -> Storage:
         entry = Storage(storage, self._release)
         self._count += 1
         entry.uid, entry.address, entry.bytes, entry.shadow = self._count, storage._cdata, storage.nbytes(), None
         self._by_address[entry.address] = entry
-        self.live_bytes += entry.bytes
-        if self.live_bytes > self.peak_bytes:
-            self.peak_bytes = self.live_bytes
+        self._changes.append((entry.uid, entry.bytes))
         return entry
 
     def _release(self, entry: Storage) -> None:
         del self._by_address[entry.address]
-        self.live_bytes -= entry.bytes
+        self._changes.append((entry.uid, -entry.bytes))
