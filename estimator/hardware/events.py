@@ -75,6 +75,6 @@ def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
         "l2_bit": profile.l2.bit_capacitance,
         "controller_bit": profile.memory.controller_capacitance,
         "instruction": profile.instruction.capacitance,
-        "clock_cycle": profile.clock.tree_capacitance * profile.die.transistors,
+        "clock_cycle": profile.clock.tree_capacitance * profile.die.powered_transistors,
     }
     return {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": float(profile.memory.energy_per_bit)}

@@ -18,7 +18,7 @@ def leakage(profile: Profile, voltage: float, temperature: float) -> float:
     process = profile.process
     return leakage_power(
         process.leakage,
-        profile.die.transistors,
+        profile.die.powered_transistors,
         voltage,
         temperature,
         reference_voltage=process.leakage_voltage,
@@ -32,7 +32,7 @@ def leakage(profile: Profile, voltage: float, temperature: float) -> float:
 def idle_power(profile: Profile) -> float:
     """Board power in W with no work: clock at its minimum and gated, voltage at the floor, temperature in balance."""
     voltage = voltage_at(profile, float(profile.clock.minimum))
-    tree = profile.clock.tree_capacitance * profile.die.transistors * voltage**2 * profile.clock.minimum * profile.clock.gated_share
+    tree = profile.clock.tree_capacitance * profile.die.powered_transistors * voltage**2 * profile.clock.minimum * profile.clock.gated_share
     power = float(profile.power.board)
     for _ in range(100):
         temperature = profile.thermal.ambient + profile.thermal.resistance * power

@@ -21,6 +21,8 @@ Farad = Annotated[Quantity, Unit("F")]
 FaradPerBit = Annotated[Quantity, Unit("F/bit")]
 FaradPerMetre = Annotated[Quantity, Unit("F/m")]
 JoulePerBit = Annotated[Quantity, Unit("J/bit")]
+Bit = Annotated[Quantity, Unit("bit")]
+BitPerSecond = Annotated[Quantity, Unit("bit/s")]
 Byte = Annotated[Quantity, Unit("B")]
 BytePerSecond = Annotated[Quantity, Unit("B/s")]
 MacPerClock = Annotated[Quantity, Unit("MAC/clock")]
@@ -70,6 +72,12 @@ class Die(Section):
     transistors: Number = Field(description="of all compute dies in the package")
     area: SquareMetre | None = Field(default=None, description="of all compute dies in the package")
     multiprocessors: Number = Field(description="enabled SMs, compute units or cores")
+    powered_share: Number | None = Field(default=None, description="share of the transistors under power; the rest is fused off or asleep")
+
+    @property
+    def powered_transistors(self) -> float:
+        """Transistors that leak and are clocked: all of them unless `powered_share` says otherwise."""
+        return float(self.transistors if self.powered_share is None else self.transistors * self.powered_share)
 
 
 class Clock(Section):
@@ -131,6 +139,8 @@ class Memory(Section):
     kind: str = Field(description="technology, such as HBM3")
     capacity: Byte = Field(description="what a program can address")
     bandwidth: BytePerSecond = Field(description="nominal peak")
+    bus_width: Bit | None = Field(default=None, description="data pins of all channels; bandwidth = bus_width × pin_rate")
+    pin_rate: BitPerSecond | None = Field(default=None, description="bits per second on one data pin")
     energy_per_bit: JoulePerBit = Field(description="device, interface and PHY")
     controller_capacitance: FaradPerBit = Field(description="controller and on-chip path in the core domain, per bit")
     idle_power: Watt = Field(description="refresh, interface and PHY with no traffic")
@@ -206,6 +216,7 @@ class Profile(Section):
             ),
             "power.regulator_efficiency must lie in (0, 1]": 0 < self.power.regulator_efficiency <= 1,
             "power.idle must be below power.limit": self.power.idle is None or self.power.idle < self.power.limit,
+            "die.powered_share must not exceed 1": self.die.powered_share is None or self.die.powered_share <= 1,
         }
         broken = [rule for rule, holds in rules.items() if not holds]
         broken += [f"{path} must be a finite number of at least zero" for path, value in self.quantities().items() if not 0 <= value < inf]
