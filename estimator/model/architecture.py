@@ -102,8 +102,8 @@ def _from_transformers(name: str) -> Architecture:
     try:
         config = published_config(name)
     except OSError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise unknown_name("model", name, _names(), f"transformers.AutoConfig was asked for its configuration and has none: {reason}") from None
+        hint = f"transformers.AutoConfig was asked for its configuration and has none: {str(error).strip().splitlines()[0]}"
+        raise unknown_name("model", name, _names(), hint) from None
     return architecture_from_config(config, name)
 
 
@@ -118,7 +118,10 @@ def _names() -> dict[str, str]:
     return json.loads((BUNDLED / INDEX).read_text(encoding="utf-8"))
 
 
-def _layout(value: Any, depth: int = 5) -> str:
+OUTER = 5  # exact: levels of nesting down to the rows of a program
+
+
+def _layout(value: Any, depth: int = OUTER) -> str:
     """Compact JSON that still starts a new line for each entry of its outer `depth` levels, so that changes can be read."""
     if depth and isinstance(value, dict) and value:
         return "{\n" + ",\n".join(f"{json.dumps(key)}: {_layout(item, depth - 1)}" for key, item in value.items()) + "\n}"

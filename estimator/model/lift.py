@@ -48,7 +48,8 @@ def _merge_kernel(fit: "Fit", kernels: tuple[Kernel, ...]) -> Kernel:
     for field in fields(Kernel):
         values = [getattr(kernel, field.name) for kernel in kernels]
         if field.name not in LIFTED and any(value != values[0] for value in values):
-            raise LiftError(f"the {field.name} of kernel {first.name!r} in {first.module!r} depends on the sizes: {fit.show(values)}. {ADVICE}")
+            what = f"the {field.name} of kernel {first.name!r} in {first.module!r}"
+            raise LiftError(f"{what} depends on the sizes: {fit.show(values)}. {ADVICE}")
     try:
         return replace(first, **{name: fit(*(getattr(kernel, name) for kernel in kernels)) for name in LIFTED})
     except LiftError as error:
@@ -69,7 +70,8 @@ class Fit:
         if len({type(value) for value in values}) > 1:
             raise LiftError(f"an argument changes its type with the sizes: {self.show(values)}")
         if isinstance(first, TensorSpec):
-            return TensorSpec(self(*(v.shape for v in values)), self._same(*(v.format for v in values)), self._same(*(v.expanded for v in values)))
+            shapes, formats, expanded = zip(*((v.shape, v.format, v.expanded) for v in values))
+            return TensorSpec(self(*shapes), self._same(*formats), self._same(*expanded))
         if isinstance(first, Signature):
             parts = zip(*((v.arguments, v.outputs) for v in values))
             return Signature(self._same(*(v.op for v in values)), *(self(*part) for part in parts))
@@ -106,7 +108,7 @@ class Fit:
 def _basis(points: Sequence[Sizes]) -> list[Monomial]:
     distinct = {name: sorted({point[name] for point in points}) for name in points[0]}
     if prod(map(len, distinct.values())) != len(points) or len({tuple(sorted(point.items())) for point in points}) != len(points):
-        raise InvalidSetting(f"the {len(points)} sample points are no grid: give every combination of the values of each size, as `grid` does")
+        raise InvalidSetting(f"the {len(points)} sample points are no grid: give every combination of the sizes' values, as `grid` does")
     powers = product(*(range(len(values)) for values in distinct.values()))
     return [tuple(sorted((name, power) for name, power in zip(distinct, row) if power)) for row in powers]
 

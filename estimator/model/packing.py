@@ -30,7 +30,8 @@ class Packer:
         """One kernel as a row in the order of its fields."""
         signatures = [self.signature(signature) for signature in kernel.signatures]
         reads, writes = (None if specs is None else [self.tensor(spec) for spec in specs] for specs in (kernel.reads, kernel.writes))
-        return [kernel.name, kernel.kind, kernel.phase, kernel.module, signatures, reads, writes, kernel.format, kernel.count, _runs(kernel.layers)]
+        where = [kernel.name, kernel.kind, kernel.phase, kernel.module]
+        return [*where, signatures, reads, writes, kernel.format, kernel.count, _runs(kernel.layers)]
 
     def signature(self, signature: Signature) -> int:
         if signature not in self._signatures:
@@ -57,7 +58,8 @@ class Packer:
             return {"f": str(value)}
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        raise InvalidSetting(f"argument {value!r} of type {type(value).__name__} cannot be stored: expected a tensor, number, text or tuple of them")
+        kind = type(value).__name__
+        raise InvalidSetting(f"argument {value!r} of type {kind} cannot be stored: expected a tensor, number, text or tuple of them")
 
 
 class Unpacker:
@@ -72,11 +74,12 @@ class Unpacker:
         """The kernel of one row."""
         name, kind, phase, module, signatures, reads, writes, form, count, runs = row
         reads, writes = (None if indices is None else tuple(self._tensors[i] for i in indices) for indices in (reads, writes))
-        layers = tuple(layer for first, last in runs for layer in range(first, last + 1))
-        return Kernel(name, kind, phase, module, tuple(self._signatures[i] for i in signatures), reads, writes, form, count, layers)
+        signatures = tuple(self._signatures[i] for i in signatures)
+        return Kernel(name, kind, phase, module, signatures, reads, writes, form, count, _layers(runs))
 
     def _signature(self, op: str, arguments: dict[str, Any], outputs: list[int]) -> Signature:
-        return Signature(op, tuple((name, self._value(value)) for name, value in arguments.items()), tuple(self._tensors[i] for i in outputs))
+        pairs = tuple((name, self._value(value)) for name, value in arguments.items())
+        return Signature(op, pairs, tuple(self._tensors[i] for i in outputs))
 
     def _size(self, value: Any) -> Any:
         if not isinstance(value, str):
@@ -90,15 +93,25 @@ class Unpacker:
             return tuple(self._value(part) for part in value)
         if isinstance(value, dict):
             ((tag, content),) = value.items()
-            return {"t": self._tensors.__getitem__, "p": self._size, "f": float}[tag](content)
+            return self._tensors[content] if tag == "t" else self._size(content) if tag == "p" else float(content)
         return value
 
 
 def _runs(layers: tuple[int, ...]) -> list[list[int]]:
+    """(first, last) of each stretch of consecutive layers, up or, as backward meets them, down."""
     runs: list[list[int]] = []
     for layer in layers:
-        if runs and runs[-1][1] == layer - 1:
+        if runs and _continues(runs[-1], layer):
             runs[-1][1] = layer
         else:
             runs.append([layer, layer])
     return runs
+
+
+def _continues(run: list[int], layer: int) -> bool:
+    first, last = run
+    return abs(layer - last) == 1 and (layer - last) * (last - first) >= 0
+
+
+def _layers(runs: list[list[int]]) -> tuple[int, ...]:
+    return tuple(layer for first, last in runs for layer in (range(first, last + 1) if first <= last else range(first, last - 1, -1)))

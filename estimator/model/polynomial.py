@@ -93,7 +93,7 @@ class Polynomial:
         return -1 * self
 
     def __sub__(self, other: Any) -> "Polynomial":
-        return NotImplemented if _coerce(other) is None else self + -1 * _coerce(other)
+        return NotImplemented if (subtrahend := _coerce(other)) is None else self + -subtrahend
 
     def __rsub__(self, other: Any) -> "Polynomial":
         return -self + other

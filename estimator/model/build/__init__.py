@@ -4,7 +4,9 @@
     attention.py  how the library's models attend and cache here
     served.py     modules that serving engines run differently from the library's reference code
     steps.py      which calls are traced, and at which sizes
-    assemble.py   traces to an `Architecture`
+    construct.py  modules without weights
+    sampling.py   one step, traced at its sample sizes and lifted
+    assemble.py   the lifted steps and what else an `Architecture` holds
 
 `python -m estimator.model.build [NAME …]` regenerates the bundled files. Needs torch and transformers.
 """

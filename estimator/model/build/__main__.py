@@ -5,9 +5,12 @@ import json
 import time
 from pathlib import Path
 
+import transformers
+
 from estimator.errors import EstimatorError
 from estimator.model.architecture import BUNDLED, INDEX, Architecture
 from estimator.model.build import bundled_architecture, zoo
+from estimator.units import format_si
 
 
 def main() -> int:
@@ -16,6 +19,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="models of estimator/model/configs; all where none is given")
     parser.add_argument("--out", type=Path, default=BUNDLED, help="folder to write to")
     options = parser.parse_args()
+    transformers.utils.logging.set_verbosity_error()
     options.out.mkdir(parents=True, exist_ok=True)
     failures = [name for name in options.names or zoo.entries() if not _write(name, options.out)]
     (options.out / INDEX).write_text(json.dumps(index(options.out), indent=0, sort_keys=True) + "\n", encoding="utf-8")
@@ -30,7 +34,7 @@ def _write(name: str, folder: Path) -> bool:
         print(f"{name}: {error}", flush=True)
         return False
     (folder / f"{name}.json").write_text(text, encoding="utf-8")
-    print(f"{name}: {len(text) / 1e3:.0f} kB in {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"{name}: {format_si(len(text), 'B')} in {time.perf_counter() - start:.0f} s", flush=True)
     return True
 
 

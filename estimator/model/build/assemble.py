@@ -1,30 +1,23 @@
 """From a Hugging Face configuration to an `Architecture`: build on meta, trace each step at a few sizes, lift."""
 
-from copy import deepcopy
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import transformers
-from transformers.initialization import no_init_weights
 
-from estimator.errors import InvalidSetting, LiftError
+from estimator.errors import InvalidSetting
 from estimator.model.architecture import Architecture
-from estimator.model.build import attention, zoo
-from estimator.model.build.served import served
-from estimator.model.build.steps import Step, steps_of
-from estimator.model.fusion import kernels
-from estimator.model.lift import Fit, merge
+from estimator.model.build import zoo
+from estimator.model.build.construct import head_of, idle_parameters, on_meta
+from estimator.model.build.sampling import lift_step
+from estimator.model.build.steps import steps_of
+from estimator.model.fusion import unfold
 from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
 from estimator.model.tracing.formats import FORMAT, number_format
-from estimator.model.work import Kernel
 
-FUSIONS = ("eager", "fused")
-HEADS = {
-    "encoder-decoder": transformers.AutoModelForSeq2SeqLM, "causal-lm": transformers.AutoModelForCausalLM,
-    "encoder": transformers.AutoModelForMaskedLM, "vision": transformers.AutoModelForImageClassification,
-}  # fmt: skip
+POSITIONS = ("max_position_embeddings", "max_target_positions", "n_positions")
 
 
 def bundled_architecture(name: str) -> Architecture:
@@ -55,7 +48,7 @@ def architecture_from_config(config: Any, name: str | None = None) -> Architectu
         model_class, dtype, config = type(config), config.dtype, config.config
     if not isinstance(config, transformers.PreTrainedConfig):
         raise InvalidSetting(f"config={config!r}: expected a configuration or a model of the transformers library")
-    kind, config, model_class = _head(config, model_class)
+    kind, config, model_class = head_of(config, model_class)
     dtype = dtype or getattr(config, "dtype", None) or torch.bfloat16
     name = name or config.name_or_path or model_class.__name__
     key = (name, model_class, str(dtype), config.to_json_string(use_diff=False))
@@ -96,110 +89,15 @@ def build(name: str, kind: str, model_class: Any, config: Any, dtype: torch.dtyp
     )
 
 
-POSITIONS = ("max_position_embeddings", "max_target_positions", "n_positions")
-
-
-def on_meta(model_class: Any, config: Any, dtype: torch.dtype) -> torch.nn.Module:
-    """The module without weights: nothing is allocated."""
-    config = deepcopy(config)  # the caller's stays as it is
-    config._experts_implementation = None  # the library's default: one grouped product for all experts
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device("meta"), no_init_weights():
-            model = _construct(model_class, config)
-    finally:
-        torch.set_default_dtype(default)
-    model.tie_weights()  # without initial weights the library leaves heads untied
-    return model
-
-
-def _construct(model_class: Any, config: Any) -> torch.nn.Module:
-    config._attn_implementation = attention.IMPLEMENTATION
-    try:
-        return model_class(config)
-    except KeyError:  # an older model that looks its attention up in a table of its own
-        config._attn_implementation = "sdpa"
-        return model_class(config)
-
-
-class Lifted(NamedTuple):
-    """One step for any size, the memory that it saves (training: for backward), and what was decided on the way."""
-
-    program: Program
-    saved_bytes: Polynomial
-    decisions: tuple[str, ...]
-
-
-def lift_step(model: torch.nn.Module, name: str, step: Step) -> Lifted:
-    """Trace a step at its sample sizes and lift it; sizes that are squared somewhere take a few more samples."""
-    with served(model, name) as replaced:
-        samples = Samples(model, step)
-        try:
-            programs, saved = samples.lifted(degree=1, memory=name == "training")
-        except LiftError:
-            programs, saved = samples.lifted(degree=2, memory=name == "training")
-    return Lifted(Program(step.symbols, programs), saved, (*sorted(replaced), *samples.decisions))
-
-
-class Samples:
-    """Traces of one step, each made once."""
-
-    def __init__(self, model: torch.nn.Module, step: Step) -> None:
-        self.model, self.step = model, step
-        self.decisions: dict[str, None] = {}
-        self._kernels: dict[tuple[int, ...], dict[str, tuple[Kernel, ...]]] = {}
-        self._saved: dict[tuple[int, ...], int] = {}
-
-    def lifted(self, degree: int, memory: bool) -> tuple[dict[str, tuple[Kernel, ...]], Polynomial]:
-        """The kernels by fusion and, if asked for, the peak of saved bytes, for any size; raises `LiftError`."""
-        points, held_out = self.step.points(degree), self.step.held_out
-        keys = [self._trace(sizes) for sizes in (*points, *held_out)]
-        saved = Fit(points, held_out)(*(self._saved[key] for key in keys)) if memory else 0
-        samples = {fusion: [self._kernels[key][fusion] for key in keys] for fusion in FUSIONS}
-        return {fusion: merge([*points, *held_out], kernels, len(points)) for fusion, kernels in samples.items()}, Polynomial.constant(0) + saved
-
-    def _trace(self, sizes: dict[str, int]) -> tuple[int, ...]:
-        key = tuple(sizes.values())
-        if key not in self._kernels:
-            trace = self.step.run(self.model, **sizes)
-            self._kernels[key] = {fusion: kernels(trace, fusion) for fusion in FUSIONS}
-            self._saved[key] = int(trace.saved_bytes)
-            self.decisions |= dict.fromkeys(trace.decisions)
-        return key
-
-
 def kv_windows(decode: Program) -> dict[int | None, int]:
     """Bytes that one token adds to the caches of one sequence, by the window of the attention that reads them (None: no limit)."""
+    launches = list(unfold(decode.kernels["eager"]))
+    window_of = {k.module: k.signatures[0].get("window") for k in launches if k.signatures[0].op == "est.attention"}
     windows: dict[int | None, int] = {}
-    attended = {k.module: k.signatures[0].get("window") for k in decode.kernels["eager"] if k.signatures[0].op == "est.attention"}
-    for kernel in decode.kernels["eager"]:
+    for kernel in launches:
         signature = kernel.signatures[0]
         if signature.op == "est.kv_append":
-            size = Polynomial.constant(0) + signature["new"].bytes * kernel.launches
-            window = attended.get(kernel.module)
+            size = Polynomial.constant(0) + signature["new"].bytes * kernel.count
+            window = window_of.get(kernel.module)
             windows[window] = windows.get(window, 0) + size(batch=1)
     return windows
-
-
-def idle_parameters(model: torch.nn.Module) -> int:
-    """Weights of the routed experts that one token does not visit."""
-    idle = 0
-    for module in model.modules():
-        experts = getattr(module, "num_experts", None)
-        if experts and type(module).__name__.endswith("Experts"):
-            chosen = next(value for key in ("num_experts_per_tok", "top_k") if (value := getattr(model.config, key, None)))
-            idle += sum(parameter.numel() * (experts - chosen) // experts for parameter in module.parameters(recurse=False))
-    return idle
-
-
-def _head(config: Any, model_class: Any) -> tuple[str, Any, Any]:
-    """Kind of the model, its (text) configuration, and the class to build."""
-    candidates = [config] if model_class else [config, config.get_text_config(decoder=True)]
-    for candidate in candidates:
-        for kind, auto in HEADS.items():
-            known = auto._model_mapping.get(type(candidate), None)
-            if known is not None and (kind == "encoder-decoder") == bool(getattr(candidate, "is_encoder_decoder", False)):
-                return kind, candidate, model_class or known
-    names = ", ".join(auto.__name__ for auto in HEADS.values())
-    raise InvalidSetting(f"{type(config).__name__} belongs to none of {names}; trace the module itself with `trace(model, *inputs)`")

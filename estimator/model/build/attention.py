@@ -25,7 +25,7 @@ def attend(module: torch.nn.Module, query: Any, key: Any, value: Any, attention_
     return out.transpose(1, 2).contiguous(), None
 
 
-def _chunk(module: torch.nn.Module) -> int | None:
+def _chunk(module: Any) -> int | None:
     """Width of chunked attention: a row sees what precedes it in its chunk, at most that many keys."""
     types = getattr(module.config, "layer_types", None)
     chunked = types is not None and types[getattr(module, "layer_idx", 0)] == "chunked_attention"
@@ -77,11 +77,11 @@ def cache(config: Any, past: int) -> Cache:
 def encoder_decoder_cache(config: Any, past: int, crossed: tuple[torch.Tensor, torch.Tensor] | None) -> EncoderDecoderCache:
     """Caches of self-attention with `past` tokens and of cross-attention with the given keys and values, or still empty."""
     both = EncoderDecoderCache(cache(config, past), cache(config, 0))
+    layer: Any
     for index, layer in enumerate(both.cross_attention_cache.layers):
         both.is_updated[index] = crossed is not None
         if crossed is not None:
-            layer.keys, layer.values = crossed
-            layer.is_initialized = True
+            (layer.keys, layer.values), layer.is_initialized = crossed, True
     return both
 
 

@@ -41,7 +41,8 @@ def attend_to_latents(self: Any, hidden_states: Any, position_embeddings: Any, a
     rotate = deepseek_v3.apply_rotary_pos_emb_interleave if self.config.rope_interleave else deepseek_v3.apply_rotary_pos_emb
     turned, key = rotate(turned, key, *position_embeddings)
     keys = past_key_values.layers[self.layer_idx].append(torch.cat((self.kv_a_layernorm(latent), key), dim=-1))
-    up_key, up_value = self.kv_b_proj.weight.view(self.num_heads, -1, self.kv_lora_rank).split([self.qk_nope_head_dim, self.v_head_dim], dim=1)
+    up = self.kv_b_proj.weight.view(self.num_heads, -1, self.kv_lora_rank)
+    up_key, up_value = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=1)
     query = torch.cat((torch.einsum("bhrn,hnl->bhrl", content, up_key), turned), dim=-1)
     out = attention(query, keys, keys[..., : self.kv_lora_rank], None, 0.0, True, self.scaling)
     out = torch.einsum("bhrl,hvl->brhv", out, up_value)

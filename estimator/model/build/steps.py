@@ -1,11 +1,9 @@
-"""The steps of each kind of model: which call is traced, and the sizes at which it is.
+"""The steps of each kind of model: which call is traced, and the sizes at which it is (`samples.toml` says why those)."""
 
-Sample sizes are primes, or have little in common, and none equals a width, so that sizes that coincide at one point do not at
-the next. Training is sampled at large batches, where what is saved for backward outweighs the gradient of any one weight.
-"""
-
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,21 +14,16 @@ from estimator.model.lift import grid
 from estimator.model.trace import Trace
 from estimator.model.tracing import trace
 
-# sizes to fit, the last of them where a square must be told apart, and one to check; all within every bundled model's positions
-SAMPLES = {"batch": (11, 13), "sequence": (41, 52, 67), "past": (83, 94, 107), "target": (23, 34, 47)}
-LARGE = {"batch": (197, 223), "sequence": (211, 379, 283), "target": (97, 149, 211)}
-HELD_OUT = {"batch": 17, "sequence": 101, "past": 131, "target": 71}
-LARGE_HELD_OUT = {"batch": 229, "sequence": 499, "target": 401}
+SAMPLES = tomllib.loads(Path(__file__).with_name("samples.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: the sizes it depends on, the call that traces it, sizes to trace it at and sizes to check it at."""
+    """One step: the sizes it depends on, the call that traces it, and the sizes to trace it at."""
 
     symbols: tuple[str, ...]
     run: Callable[..., Trace]
-    samples: Mapping[str, tuple[int, ...]]
-    checked: Mapping[str, int]
+    samples: Mapping[str, Any]
 
     def points(self, degree: int) -> list[dict[str, int]]:
         """The grid of sizes through which dimensions of that degree in each size (but one in `batch`) can be fitted."""
@@ -39,29 +32,33 @@ class Step:
     @property
     def held_out(self) -> list[dict[str, int]]:
         """Sizes to check the lifted program at."""
-        return [{name: self.checked[name] for name in self.symbols}]
+        return [{name: self.samples["check"][name] for name in self.symbols}]
 
 
 def tokens(*shape: int) -> torch.Tensor:
+    """Token numbers without values."""
     return torch.empty(*shape, dtype=torch.long, device="meta")
 
 
 def prefill(model: Any, batch: int, sequence: int) -> Trace:
     """The prompts into an empty cache, logits of each last token."""
-    return trace(
-        model, input_ids=tokens(batch, sequence), past_key_values=cache(model.config, 0), use_cache=True, logits_to_keep=1, training=False
-    )
+    return _generate(model, tokens(batch, sequence), past=0)
 
 
 def decode(model: Any, batch: int, past: int) -> Trace:
     """One token behind `past` cached ones."""
-    return trace(model, input_ids=tokens(batch, 1), past_key_values=cache(model.config, past), use_cache=True, logits_to_keep=1, training=False)
+    return _generate(model, tokens(batch, 1), past)
+
+
+def _generate(model: Any, ids: torch.Tensor, past: int) -> Trace:
+    caches = cache(model.config, past)
+    return trace(model, input_ids=ids, past_key_values=caches, use_cache=True, logits_to_keep=1, training=False)
 
 
 def training(model: Any, batch: int, sequence: int) -> Trace:
     """Forward, loss over all tokens, backward."""
     ids = tokens(batch, sequence)
-    options = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
+    options: dict[str, Any] = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
     return trace(model, input_ids=ids, labels=ids, training=True, backward=True, **options)
 
 
@@ -71,8 +68,8 @@ def forward(model: Any, batch: int, sequence: int) -> Trace:
 
 
 def images(model: Any, batch: int) -> torch.Tensor:
-    """Images of the size that the model was made for, ImageNet's 224 where it does not say."""
-    side = getattr(model.config, "image_size", 224)
+    """Images of the size that the model was made for, ImageNet's where it does not say."""
+    side = getattr(model.config, "image_size", SAMPLES["image"]["side"]["value"])
     height, width = (side, side) if isinstance(side, int) else side
     return torch.empty(batch, model.config.num_channels, height, width, dtype=model.dtype, device="meta")
 
@@ -87,7 +84,7 @@ def train_classifier(model: Any, batch: int) -> Trace:
     return trace(model, pixel_values=images(model, batch), labels=tokens(batch), training=True, backward=True)
 
 
-def source(model: Any, batch: int, sequence: int | None) -> dict[str, torch.Tensor]:
+def source(model: Any, batch: int, sequence: int | None) -> dict[str, Any]:
     """What an encoder-decoder reads: text, or speech, whose spectrogram has one fixed length."""
     if sequence is not None:
         return {"input_ids": tokens(batch, sequence)}
@@ -97,10 +94,8 @@ def source(model: Any, batch: int, sequence: int | None) -> dict[str, torch.Tens
 
 def encode(model: Any, batch: int, sequence: int | None = None) -> Trace:
     """The encoder, the cross-attention cache and the first decoder token."""
-    caches = encoder_decoder_cache(model.config, 0, None)
-    return trace(
-        model, **source(model, batch, sequence), decoder_input_ids=tokens(batch, 1), past_key_values=caches, use_cache=True, training=False
-    )
+    inputs = source(model, batch, sequence) | {"decoder_input_ids": tokens(batch, 1)}
+    return trace(model, **inputs, past_key_values=encoder_decoder_cache(model.config, 0, None), use_cache=True, training=False)
 
 
 def decode_encoded(model: Any, batch: int, past: int, sequence: int | None = None) -> Trace:
@@ -109,9 +104,9 @@ def decode_encoded(model: Any, batch: int, past: int, sequence: int | None = Non
     rows = config.max_source_positions if sequence is None else sequence
     heads = getattr(config, "decoder_attention_heads", None) or config.num_heads
     width = getattr(config, "d_kv", config.d_model // heads)
-    crossed = tuple(torch.empty(batch, heads, rows, width, dtype=model.dtype, device="meta") for _ in "kv")
+    keys, values = (torch.empty(batch, heads, rows, width, dtype=model.dtype, device="meta") for _ in ("keys", "values"))
     encoded = BaseModelOutput(last_hidden_state=torch.empty(batch, rows, config.d_model, dtype=model.dtype, device="meta"))
-    caches = encoder_decoder_cache(config, past, crossed)
+    caches = encoder_decoder_cache(config, past, (keys, values))
     return trace(model, decoder_input_ids=tokens(batch, 1), encoder_outputs=encoded, past_key_values=caches, use_cache=True, training=False)
 
 
@@ -121,11 +116,11 @@ def train_translator(model: Any, batch: int, target: int, sequence: int | None =
 
 
 def _inference(run: Callable[..., Trace], *symbols: str) -> Step:
-    return Step(symbols, run, SAMPLES, HELD_OUT)
+    return Step(symbols, run, SAMPLES["inference"])
 
 
 def _training(run: Callable[..., Trace], *symbols: str) -> Step:
-    return Step(symbols, run, LARGE, LARGE_HELD_OUT)
+    return Step(symbols, run, SAMPLES["training"])
 
 
 STEPS: Mapping[str, Mapping[str, Step]] = {
