@@ -114,7 +114,7 @@ def _find_part(name: str, where: str, beside: Path | None) -> Path:
     raise ProfileError(f"{where}: {unknown_name('parent profile', name, known, 'Correct `inherits`.')}")
 
 
-TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "node_nm", "fusion"}
+TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "node_nm", "fusion", "what_if"}
 
 
 def with_provenance(table: Mapping, source: str, status: str) -> dict:

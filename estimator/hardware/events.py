@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from estimator.circuit.arithmetic import full_adders, storage_bits
+from estimator.facts import load_facts
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 
@@ -66,7 +67,7 @@ def _byte_events(demand: Demand) -> Iterator[tuple[str, str, float]]:
 
 
 def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
-    """Joules of one event of each kind with the core at `voltage` (V)."""
+    """Joules of one event of each kind with the core at `voltage` (V), its operands as lively as `profile.activity` says."""
     capacitance = {
         "full_adder": profile.process.full_adder_capacitance,
         "flip_flop_bit": profile.process.flip_flop_capacitance,
@@ -77,4 +78,6 @@ def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
         "instruction": profile.instruction.capacitance,
         "clock_cycle": profile.clock.tree_capacitance * profile.die.powered_transistors,
     }
-    return {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": float(profile.memory.energy_per_bit)}
+    energy = {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": float(profile.memory.energy_per_bit)}
+    share = load_facts("physics/what_if")["data_share"]
+    return {event: joules * (1 - share[event] * (1 - profile.activity)) for event, joules in energy.items()}

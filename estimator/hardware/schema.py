@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from estimator.facts import load_facts
 from estimator.hardware.quantity import Quantity, Unit
+from estimator.hardware.what_if_methods import Changeable
 
 Number = Annotated[Quantity, Unit("1")]
 Volt = Annotated[Quantity, Unit("V")]
@@ -182,7 +184,11 @@ class Achievable(Section):
     l2: Number = Field(description="of the L2 bandwidth")
 
 
-class Profile(Section):
+def _random_operands() -> Quantity:
+    return load_facts("physics/what_if")["activity"]["random"]
+
+
+class Profile(Changeable, Section):
     """A whole device, ready to be priced. Made by `load_profile`."""
 
     name: str = Field(description="the vendor's name of the part")
@@ -206,6 +212,8 @@ class Profile(Section):
     power: Power
     thermal: Thermal
     achievable: Achievable
+    activity: Number = Field(default_factory=_random_operands, description="toggling of operand bits; 1: like random operands")
+    what_if: tuple[str, ...] = Field(default=(), description="what was changed in the part; written by `at`, `on_node` and `with_`")
 
     @model_validator(mode="after")
     def _is_possible(self) -> "Profile":
