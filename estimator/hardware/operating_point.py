@@ -4,19 +4,18 @@ Voltage follows the clock, the clock follows the cap, leakage follows the temper
 a fixed point. The cap acts on mean power over milliseconds, so it is solved for a whole phase, not for each kernel.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from estimator.errors import Infeasible
 from estimator.hardware.events import Counts, event_energy
-from estimator.hardware.power import leakage, voltage_at
+from estimator.hardware.power import coolable, junction_temperature, leakage, voltage_at
 from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
-from estimator.units import format_si
+from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
-RELATIVE_TOLERANCE = 1e-9  # exact: far below any physical uncertainty
 STEPS = 60  # exact: bisection to 2^-60 of the range
-HOPELESS = 10  # exact: no balance is to be found this far above the highest junction temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,8 @@ class Load:
 class OperatingPoint:
     """Where the chip settles: clock in Hz, voltage in V, temperature in K, mean board power in W.
 
-    `stretch` is above 1 where even the lowest clock exceeds the cap, so that the chip must pause: all times are longer by it.
+    `capped`: the power cap, or the junction's highest temperature, keeps the clock down. `stretch` is above 1 where even the
+    lowest clock exceeds the limit, so that the chip must pause: all times are longer by it.
     """
 
     clock: float
@@ -66,55 +66,80 @@ def static_power(profile: Profile, clock: float, voltage: float, temperature: fl
     )
 
 
-def settle(profile: Profile, loads: Sequence[Load]) -> OperatingPoint:
-    """The fastest point whose mean power keeps the cap; raises `Infeasible` if standing still would exceed it."""
-    low, high = float(profile.clock.minimum), float(profile.clock.boost)
-    limit = float(profile.power.limit)
-    top = _at(profile, loads, high)
+def settle(profile: Profile, loads: Sequence[Load], highest: float | None = None) -> OperatingPoint:
+    """The fastest point, at most the clock `highest` (Hz), whose mean power keeps the cap and the junction below its limit.
+
+    Raises `Infeasible` if standing still would exceed either.
+    """
+    high = float(profile.clock.boost) if highest is None else highest
+    low, limit = min(float(profile.clock.minimum), high), min(float(profile.power.limit), coolable(profile))
+    events = _total_events(loads)
+    top = _at(profile, loads, events, high)
     if top.power <= limit:
         return top
-    bottom = _at(profile, loads, low)
+    bottom = _at(profile, loads, events, low)
     if bottom.power > limit:
-        return _paused(profile, loads, bottom, limit)
+        return _paused(profile, loads, events, bottom, limit)
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if _at(profile, loads, middle).power > limit else (middle, high)
-    return _at(profile, loads, low, capped=True)
+        low, high = (low, middle) if _at(profile, loads, events, middle).power > limit else (middle, high)
+    return replace(_at(profile, loads, events, low), capped=True)
 
 
-def _at(profile: Profile, loads: Sequence[Load], clock: float, capped: bool = False) -> OperatingPoint:
-    """Balance of temperature and power at a given clock; raises `Infeasible` where leakage runs away."""
+def elapsed(loads: Sequence[Load], point: OperatingPoint) -> float:
+    """Seconds that all launches of `loads` take at `point`."""
+    return point.stretch * sum(load.launches * load.duration.seconds(point.clock) for load in loads)
+
+
+def _total_events(loads: Sequence[Load]) -> dict[str, float]:
+    events: defaultdict[str, float] = defaultdict(float)
+    for load in loads:
+        for (_, event), count in load.counts.items():
+            events[event] += load.launches * count
+    return events
+
+
+def _at(profile: Profile, loads: Sequence[Load], events: dict[str, float], clock: float) -> OperatingPoint:
+    """Balance of temperature and power at a given clock, whatever the limits."""
     voltage = voltage_at(profile, clock)
+    other = _power(profile, loads, events, clock, voltage)
+    temperature = junction_temperature(profile, voltage, other)
+    power = other + leakage(profile, voltage, temperature) / profile.power.regulator_efficiency
+    return OperatingPoint(clock, voltage, temperature, power)
+
+
+def _power(profile: Profile, loads: Sequence[Load], events: dict[str, float], clock: float, voltage: float) -> float:
+    """Mean board power in W at a clock and voltage, without leakage."""
     energy = event_energy(profile, voltage)
     seconds = sum(load.launches * load.duration.seconds(clock) for load in loads)
     running = sum(load.launches * load.duration.running(clock) for load in loads) / seconds
-    dynamic = sum(load.launches * count * energy[event] for load in loads for (_, event), count in load.counts.items()) / seconds
-    temperature = float(profile.thermal.ambient)
-    for _ in range(STEPS):
-        still = static_power(profile, clock, voltage, temperature)
-        tree = running * still.clock_active + (1 - running) * still.clock_gated
-        inside = dynamic + still.leakage + still.memory_idle + tree
-        power = inside / profile.power.regulator_efficiency + still.board
-        hotter = profile.thermal.ambient + profile.thermal.resistance * min(power, float(profile.power.limit))
-        if abs(hotter - temperature) < temperature * RELATIVE_TOLERANCE:
-            return OperatingPoint(clock, voltage, temperature, power, capped)
-        if hotter > HOPELESS * profile.thermal.limit:
-            break
-        temperature = hotter
-    raise Infeasible(
-        f"{profile.name}: thermal runaway at {format_si(clock, 'Hz')}: leakage grows faster than the cooling removes it; "
-        "lower the voltage or the ambient temperature, or improve thermal.resistance"
-    )
+    dynamic = sum(count * energy[event] for event, count in events.items()) / seconds
+    tree = energy["clock_cycle"] * clock * (running + (1 - running) * profile.clock.gated_share)
+    return (dynamic + tree + profile.memory.idle_power) / profile.power.regulator_efficiency + profile.power.board
 
 
-def _paused(profile: Profile, loads: Sequence[Load], bottom: OperatingPoint, limit: float) -> OperatingPoint:
-    """Hold the cap by pausing at the lowest clock: the moved energy stays, the time grows."""
-    still = static_power(profile, bottom.clock, bottom.voltage, bottom.temperature)
-    floor = (still.leakage + still.memory_idle + still.clock_gated) / profile.power.regulator_efficiency + still.board
+def _paused(profile: Profile, loads: Sequence[Load], events: dict[str, float], bottom: OperatingPoint, limit: float) -> OperatingPoint:
+    """Hold the limit by pausing at the lowest clock: the moved energy stays, the time grows."""
+    clock, voltage = bottom.clock, bottom.voltage
+    temperature = float(profile.thermal.ambient + profile.thermal.resistance * limit)
+    leak = leakage(profile, voltage, temperature) / profile.power.regulator_efficiency
+    still = static_power(profile, clock, voltage, temperature)
+    floor = (still.memory_idle + still.clock_gated) / profile.power.regulator_efficiency + still.board + leak
     if floor >= limit:
-        raise Infeasible(
-            f"a power limit of {limit:.4g} W is below what {profile.name} draws standing still ({floor:.4g} W); "
-            f"allow more than {floor:.4g} W"
+        raise _cannot_stand(profile, floor, limit, leak)
+    stretch = (_power(profile, loads, events, clock, voltage) + leak - floor) / (limit - floor)
+    return OperatingPoint(clock, voltage, temperature, limit, True, stretch)
+
+
+def _cannot_stand(profile: Profile, floor: float, limit: float, leak: float) -> Infeasible:
+    if limit < profile.power.limit:
+        hottest = profile.thermal.limit - KELVIN_AT_ZERO_CELSIUS
+        gain = profile.thermal.resistance * leak / profile.process.leakage_temperature_efold
+        return Infeasible(
+            f"{profile.name}: thermal runaway: standing still at its highest junction temperature of {hottest:.0f} °C it draws "
+            f"{floor:.4g} W, {leak:.4g} W of it leakage, and the cooling takes off {limit:.4g} W there; a kelvin more adds {gain:.2g} K. "
+            "Lower the ambient temperature, the voltage or thermal.resistance"
         )
-    stretch = (bottom.power - floor) / (limit - floor)
-    return OperatingPoint(bottom.clock, bottom.voltage, bottom.temperature, limit, True, stretch)
+    return Infeasible(
+        f"a power limit of {limit:.4g} W is below what {profile.name} draws standing still ({floor:.4g} W); allow more than {floor:.4g} W"
+    )

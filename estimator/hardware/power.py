@@ -1,8 +1,12 @@
 """Power that flows whatever is computed: leakage, clock tree, memory idle, board; and the voltage that a clock needs."""
 
+from math import inf
+
 from estimator.hardware.schema import Profile
 from estimator.transistor.delay import gain_through, voltage_for
 from estimator.transistor.leakage import leakage_power
+
+HALVINGS = 40  # exact: bisection to 2^-40 of the range, far below any physical uncertainty
 
 
 def voltage_at(profile: Profile, clock: float) -> float:
@@ -29,15 +33,42 @@ def leakage(profile: Profile, voltage: float, temperature: float) -> float:
     )
 
 
+def junction_temperature(profile: Profile, voltage: float, other: float) -> float:
+    """Temperature in K at which heat and cooling balance: T = ambient + resistance · (other + leakage(T) / efficiency).
+
+    `other` is the board power in W but for leakage. At most `thermal.limit`, which stands for every balance above it and for
+    none at all, where leakage runs away: the power at that temperature is then more than `coolable` takes off. Leakage is
+    convex in T, so there is one balance below the limit or none.
+    """
+    thermal, efficiency = profile.thermal, float(profile.power.regulator_efficiency)
+    low, high = float(thermal.ambient), max(float(thermal.limit), float(thermal.ambient))
+
+    def settled(temperature: float) -> bool:
+        heat = other + leakage(profile, voltage, temperature) / efficiency
+        return thermal.ambient + thermal.resistance * heat <= temperature
+
+    if settled(low) or not settled(high):
+        return low if settled(low) else high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return high
+
+
+def coolable(profile: Profile) -> float:
+    """Board power in W that brings the junction to its highest temperature: (limit - ambient) / resistance."""
+    thermal = profile.thermal
+    margin = float(thermal.limit - thermal.ambient)
+    if margin < 0:
+        return 0.0
+    return margin / thermal.resistance if thermal.resistance else inf
+
+
 def idle_power(profile: Profile) -> float:
     """Board power in W with no work: clock at its minimum and gated, voltage at the floor, temperature in balance."""
-    voltage = voltage_at(profile, float(profile.clock.minimum))
-    tree = profile.clock.tree_capacitance * profile.die.powered_transistors * voltage**2 * profile.clock.minimum * profile.clock.gated_share
-    power = float(profile.power.board)
-    for _ in range(100):
-        temperature = profile.thermal.ambient + profile.thermal.resistance * power
-        inside = leakage(profile, voltage, temperature) + tree + profile.memory.idle_power
-        previous, power = power, inside / profile.power.regulator_efficiency + profile.power.board
-        if abs(power - previous) < power * 1e-9:  # exact: convergence of a contraction
-            break
-    return power
+    clock = float(profile.clock.minimum)
+    voltage = voltage_at(profile, clock)
+    tree = profile.clock.tree_capacitance * profile.die.powered_transistors * voltage**2 * clock * profile.clock.gated_share
+    efficiency = profile.power.regulator_efficiency
+    other = (tree + profile.memory.idle_power) / efficiency + profile.power.board
+    return other + leakage(profile, voltage, junction_temperature(profile, voltage, other)) / efficiency
