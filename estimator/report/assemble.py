@@ -60,9 +60,12 @@ def _format_notes(kernels: Iterable[Kernel], profile: Profile) -> list[str]:
 
 
 def _standing_notes(profile: Profile, stack: Stack) -> list[str]:
-    ambient = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
+    celsius = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
+    cooling = f"coolant or air enters at {celsius:.0f} °C" if profile.thermal.resistance else f"the junction is held at {celsius:.0f} °C"
+    operands = "like random data" if profile.activity == 1 else f"{profile.activity:.3g} times as often as random data"
     return [
+        *profile.what_if,
         f"hardware is {profile.name}; one device, board energy only: host, network and cooling are not included",
         f"software stack {stack.name}: {stack.notes}",
-        f"operands toggle like random data; coolant or air enters at {ambient:.0f} °C",
+        f"operands toggle {operands}; {cooling}",
     ]
