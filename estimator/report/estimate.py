@@ -1,18 +1,17 @@
 """The answer: predicted joules with where they go, what was assumed, and where every number comes from."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import fsum
 from typing import Any
 
-from estimator.errors import EstimatorError, unknown_name
-from estimator.hardware.operating_point import OperatingPoint
+from estimator.errors import EstimatorError
+from estimator.report.rows import grouped
+from estimator.report.serialize import phase_from_dict, phase_to_dict
 from estimator.run.phase import Entry, Phase
-
-GROUPS = ("phase", "component", "layer", "module", "op", "kernel", "event", "bound")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Estimate:
     @property
     def traffic(self) -> dict[str, float]:
         """Bytes that crossed each memory level: register, shared, l2, memory."""
-        return _sum_maps(entry.traffic for _, entry in self._entries())
+        return _sum(entry.traffic for _, entry in self._entries())
 
     @property
     def switching_events(self) -> dict[str, float]:
@@ -125,26 +124,7 @@ class Estimate:
         `by` is one of phase, component, layer, module, op, kernel, event, bound. Groups other than component and event also
         have `time` (s), `launches`, `flop` and `memory_bytes`. Raises `UnknownName`.
         """
-        if by not in GROUPS:
-            raise unknown_name("grouping", by, GROUPS, "Pass one of these as by=….")
-        if by in ("component", "event"):
-            return self._rows_by_event(0 if by == "component" else 1)
-        groups: defaultdict[str, list[tuple[float, Entry]]] = defaultdict(list)
-        for phase, entry in self._entries():
-            for name, share in _NAMES[by](phase, entry):
-                groups[name].append((share, entry))
-        return _ranked([_row(name, parts) for name, parts in groups.items()], self.energy, keep_order=by == "phase")
-
-    def _rows_by_event(self, index: int) -> list[dict[str, Any]]:
-        joules: defaultdict[str, list[float]] = defaultdict(list)
-        counts: Counter[str] = Counter()
-        for _, entry in self._entries():
-            for key, value in entry.energy.items():
-                joules[key[index]].append(value)
-            for key, count in entry.events.items():
-                counts[key[index]] += count  # type: ignore[assignment]
-        rows = [{"name": name, "energy": fsum(values), "events": float(counts[name])} for name, values in joules.items()]
-        return _ranked(rows, self.energy)
+        return grouped(self.phases, by)
 
     def sources(self) -> list[dict[str, Any]]:
         """Every number used, with value, range, source and status (datasheet, measured, derived, assumed)."""
@@ -159,15 +139,13 @@ class Estimate:
     def to_json(self) -> str:
         """All of it as JSON; `Estimate.from_json` reads it back to an equal estimate."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers")}
-        data["numbers"] = [asdict(number) for number in self.numbers]
-        data["phases"] = [_phase_to_dict(phase) for phase in self.phases]
-        return json.dumps(data)
+        return json.dumps(data | {"numbers": self.sources(), "phases": [phase_to_dict(phase) for phase in self.phases]})
 
     @classmethod
     def from_json(cls, text: str) -> "Estimate":
         """Read what `to_json` wrote. Executes nothing."""
         data = json.loads(text)
-        data["phases"] = tuple(_phase_from_dict(phase) for phase in data["phases"])
+        data["phases"] = tuple(phase_from_dict(phase) for phase in data["phases"])
         data["numbers"] = tuple(Source(**number) for number in data["numbers"])
         data["assumptions"] = tuple(data["assumptions"])
         return cls(**data)
@@ -181,70 +159,9 @@ class Estimate:
         return render(self)
 
 
-def _sum_maps(maps) -> dict[str, float]:
+def _sum(maps: Iterable[dict[str, float]]) -> dict[str, float]:
     total: defaultdict[str, float] = defaultdict(float)
     for one in maps:
         for key, value in one.items():
             total[key] += value
     return dict(total)
-
-
-def _modules(entry: Entry) -> list[str]:
-    if not entry.layers:
-        return [entry.module or "(model)"]
-    return [entry.module.replace("*", str(layer), 1) for layer in entry.layers]
-
-
-def _layer_of(module: str) -> str:
-    """The path up to its first layer index: `model.layers.7.mlp` → `model.layers.7`."""
-    parts = module.split(".")
-    index = next((i for i, part in enumerate(parts) if part.isdigit()), None)
-    return module if index is None else ".".join(parts[: index + 1])
-
-
-def _shared(names: list[str]) -> Iterator[tuple[str, float]]:
-    return ((name, 1 / len(names)) for name in names)
-
-
-_NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
-    "phase": lambda phase, entry: [(phase.name, 1.0)],
-    "module": lambda phase, entry: _shared(_modules(entry)),
-    "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
-    "op": lambda phase, entry: [(entry.name, 1.0)],
-    "kernel": lambda phase, entry: [(f"{phase.name}: {entry.module or '(model)'}: {entry.name}", 1.0)],
-    "bound": lambda phase, entry: [(entry.bound, 1.0)],
-}
-
-
-def _row(name: str, parts: list[tuple[float, Entry]]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "energy": fsum(share * joules for share, entry in parts for joules in entry.energy.values()),
-        "time": fsum(share * entry.time for share, entry in parts),
-        "launches": fsum(share * entry.launches for share, entry in parts),
-        "flop": fsum(share * entry.flop for share, entry in parts),
-        "memory_bytes": fsum(share * entry.traffic.get("memory", 0.0) for share, entry in parts),
-    }
-
-
-def _ranked(rows: list[dict[str, Any]], total: float, keep_order: bool = False) -> list[dict[str, Any]]:
-    shared = [row | {"share": row["energy"] / total} for row in rows]
-    return shared if keep_order else sorted(shared, key=lambda row: -row["energy"])
-
-
-def _phase_to_dict(phase: Phase) -> dict[str, Any]:
-    entries = []
-    for entry in phase.entries:
-        table = {name: getattr(entry, name) for name in entry.__dataclass_fields__}
-        table["energy"] = [[*key, value] for key, value in entry.energy.items()]
-        table["events"] = [[*key, value] for key, value in entry.events.items()]
-        entries.append(table)
-    return {"name": phase.name, "steps": phase.steps, "point": asdict(phase.point), "entries": entries}
-
-
-def _phase_from_dict(table: dict[str, Any]) -> Phase:
-    entries = []
-    for given in table["entries"]:
-        keyed = {name: {(a, b): value for a, b, value in given[name]} for name in ("energy", "events")}
-        entries.append(Entry(**given | keyed | {"layers": tuple(given["layers"])}))
-    return Phase(table["name"], table["steps"], OperatingPoint(**table["point"]), tuple(entries))

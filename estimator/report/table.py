@@ -58,9 +58,9 @@ def capped(estimate: "Estimate") -> str:
 
 
 def warnings(estimate: "Estimate") -> list[str]:
-    """What may make the answer wrong: operations that were not counted, and runs that do not fit."""
+    """What may make the answer wrong: operations that were only guessed, and runs that do not fit."""
     unknown = ", ".join(f"{operation} ×{count}" for operation, count in (estimate.coverage or {}).items())
-    missed = [f"{WARNING}operations without a rule, whose work is not counted: {unknown}"] if unknown else []
+    missed = [f"{WARNING}operations without a rule, counted as one vector FLOP per output element: {unknown}"] if unknown else []
     return [*missed, *(text for text in estimate.assumptions if text.startswith(WARNING))]
 
 

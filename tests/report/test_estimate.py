@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from estimator import Inference, Training, estimate
 from estimator.errors import EstimatorError, UnknownName
-from estimator.report.estimate import GROUPS, Estimate
+from estimator.report.estimate import Estimate
+from estimator.report.rows import GROUPS
 
 RUNS = [
     ("llama-3.1-8b", "h100-sxm", Inference(batch=4, prompt_tokens=128, output_tokens=64)),

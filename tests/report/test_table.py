@@ -105,7 +105,7 @@ def test_warnings_come_before_the_tables_and_the_other_assumptions_after():
 
 def test_operations_without_a_rule_are_a_warning_with_their_count():
     missed = estimate_of(("decode", [entry(1.0)]), coverage={"aten.unheard_of": 3})
-    assert warnings(missed) == ["WARNING: operations without a rule, whose work is not counted: aten.unheard_of ×3"]
+    assert warnings(missed) == ["WARNING: operations without a rule, counted as one vector FLOP per output element: aten.unheard_of ×3"]
     assert "every operation was counted" not in render(missed)
     assert "every operation was counted" in render(replace(missed, coverage={}))
 
