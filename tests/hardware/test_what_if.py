@@ -1,0 +1,227 @@
+"""Operating conditions: clock and voltage fix each other, caps and temperatures hold, operands and gates count."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estimator.errors import EstimatorError, Infeasible, InvalidSetting, UnknownName
+from estimator.facts import load_facts
+from estimator.hardware.catalogue import list_profiles, load_profile
+from estimator.hardware.demand import Demand
+from estimator.hardware.events import count_events, event_energy
+from estimator.hardware.operating_point import Load, elapsed, settle, static_power
+from estimator.hardware.power import coolable, idle_power, leakage, voltage_at
+from estimator.hardware.roofline import duration
+from estimator.transistor.delay import clock_frequency, gain_through
+from tests.strategies import between, shares
+
+H100 = load_profile("h100-sxm")
+profiles = st.sampled_from(list_profiles()).map(load_profile)
+demands = st.builds(
+    lambda macs, ops, size: Demand(macs=macs, mac_slots=macs, mac_format="fp32", unit="vector", vector_ops=ops, l2_bytes=size, memory_bytes=size),
+    between(0, 1e12), between(1e6, 1e11), between(0, 1e9),
+)  # fmt: skip
+
+
+def load(profile, demand):
+    return Load(1.0, count_events(demand, profile), duration(demand, profile))
+
+
+def clock_between(profile, share):
+    return profile.clock.minimum + share * (profile.clock.boost - profile.clock.minimum)
+
+
+@given(profiles, shares)
+def test_a_clock_fixes_the_voltage_and_that_voltage_allows_the_clock(profile, share):
+    clock = clock_between(profile, share)
+    slower = profile.at(clock=clock)
+    assert slower.clock.boost == clock
+    assert math.isclose(slower.clock.voltage_at_boost, voltage_at(profile, clock), rel_tol=1e-9)
+    assert profile.at(voltage=float(slower.clock.voltage_at_boost)).clock.boost >= clock * (1 - 1e-6)
+
+
+@given(profiles, shares)
+def test_a_voltage_fixes_the_clock_on_the_curve(profile, share):
+    floor, ceiling = profile.clock.voltage_floor, profile.clock.voltage_at_boost
+    voltage = floor + share * (ceiling - floor)
+    law = {"threshold_voltage": profile.clock.threshold_voltage, "exponent": profile.clock.velocity_exponent}
+    gain = gain_through(profile.clock.boost, ceiling, **law)
+    assert math.isclose(profile.at(voltage=voltage).clock.boost, clock_frequency(voltage, gain=gain, **law), rel_tol=1e-9)
+
+
+@given(profiles, demands, shares)
+def test_the_chosen_clock_is_kept_unless_a_cap_forbids(profile, demand, share):
+    slower = profile.at(clock=clock_between(profile, share))
+    point = settle(slower, [load(slower, demand)])
+    assert point.capped or point.clock == slower.clock.boost
+    assert point.clock <= slower.clock.boost
+
+
+@given(profiles, demands, shares)
+def test_more_voltage_than_the_clock_needs_costs_energy_and_no_time(profile, demand, share):
+    clock = clock_between(profile, share)
+    needed = voltage_at(profile, clock)
+    frugal, lavish = profile.at(clock=clock), profile.at(clock=clock, voltage=(needed + profile.clock.voltage_at_boost) / 2)
+    free = {"power_limit": 1e5, "temperature": "30 degC"}
+    first, second = (settle(p.at(**free), [load(p, demand)]) for p in (frugal, lavish))
+    assert first.clock == second.clock
+    assert first.power <= second.power * (1 + 1e-12)
+
+
+@given(profiles, demands, between(0.3, 1.0), between(0.0, 1.0))
+def test_the_power_never_exceeds_the_cap(profile, demand, cap, activity):
+    watts = max(cap * profile.power.limit, 1.2 * idle_power(profile))
+    point = settle(profile.at(power_limit=watts, activity=activity), [load(profile, demand)])
+    assert point.power <= watts * (1 + 1e-9)
+
+
+@given(profiles, demands, between(0.5, 6.0))
+def test_the_junction_never_exceeds_its_limit(profile, demand, worse_cooling):
+    poor = profile.at(thermal_resistance=profile.thermal.resistance * worse_cooling)
+    if coolable(poor) < 1.5 * idle_power(profile):
+        return
+    point = settle(poor, [load(poor, demand)])
+    assert point.temperature <= poor.thermal.limit * (1 + 1e-9)
+    assert math.isclose(point.temperature, poor.thermal.ambient + poor.thermal.resistance * point.power, rel_tol=1e-6)
+
+
+@given(profiles, between(280, 360), between(1.0, 30.0))
+def test_the_share_of_leakage_rises_with_the_temperature(profile, temperature, hotter):
+    demand = Demand(vector_ops=1e11, memory_bytes=1e8)
+
+    def leaking(kelvin):
+        held = profile.at(temperature=kelvin, power_limit=1e5)
+        point = settle(held, [load(held, demand)])
+        return leakage(held, point.voltage, point.temperature) / point.power
+
+    assert leaking(temperature) < leaking(temperature + hotter)
+
+
+@given(profiles, demands)
+def test_energy_at_fixed_work_falls_and_then_rises_with_the_clock(profile, demand):
+    # U-shaped: no clock between two others costs more than both
+    free = profile.at(power_limit=1e5, temperature="40 degC")
+    joules = []
+    for step in range(25):
+        point = settle(free, [load(free, demand)], clock_between(free, step / 24))
+        joules.append(point.power * elapsed([load(free, demand)], point))
+    for low in range(25):
+        for middle in range(low + 1, 24):
+            assert joules[middle] <= max(joules[low], max(joules[middle + 1 :])) * (1 + 1e-9)
+
+
+@given(profiles, demands)
+def test_zeros_cost_less_than_real_weights_and_those_no_more_than_lively_data(profile, demand):
+    free = profile.at(power_limit=1e5, temperature="40 degC")
+    zeros, ones, weights, lively = (settle(free.at(activity=a), [load(free, demand)]).power for a in ("zeros", "ones", "weights", 1.5))
+    assert zeros < ones < weights < lively
+
+
+def test_random_operands_are_the_default_to_the_last_digit():
+    again = H100.at(activity="random")
+    assert event_energy(again, 0.8) == event_energy(H100, 0.8)
+
+
+def test_what_is_clocked_does_not_follow_the_operands():
+    # a flip-flop's clock pins and a register bank's precharge stay: 1 - data_share of the energy at random data
+    zeros, random = event_energy(H100.at(activity="zeros"), 0.8), event_energy(H100, 0.8)
+    share = load_facts("physics/what_if")["data_share"]
+    assert zeros["clock_cycle"] == random["clock_cycle"]
+    assert zeros["instruction"] == random["instruction"]
+    assert zeros["full_adder"] == 0
+    for event in ("flip_flop_bit", "register_bit", "dram_bit"):
+        assert math.isclose(zeros[event], (1 - share[event]) * random[event], rel_tol=1e-12)
+
+
+@given(profiles, shares)
+def test_power_gating_leaves_the_rest_and_the_residual_of_what_it_cuts_off(profile, asleep):
+    residual = load_facts("physics/what_if")["power_gating"]["residual"]
+    gated = profile.at(power_gating=asleep)
+    expected = leakage(profile, 0.8, 330.0) * (1 - asleep + asleep * residual)
+    assert math.isclose(leakage(gated, 0.8, 330.0), expected, rel_tol=1e-12)
+
+
+@given(profiles, shares)
+def test_clock_gating_stops_its_share_of_the_tree_between_kernels(profile, stopped):
+    still = static_power(profile.at(clock_gating=stopped), 1e9, 0.8, 330.0)
+    assert math.isclose(still.clock_gated, (1 - stopped) * still.clock_active, rel_tol=1e-9, abs_tol=1e-12 * still.clock_active)
+
+
+def test_texts_with_units_say_the_same_as_numbers():
+    words = H100.at(clock="1.2 GHz", power_limit="400 W", ambient="35 degC", thermal_resistance="0.1 K/W")
+    numbers = H100.at(clock=1.2e9, power_limit=400, ambient=308.15, thermal_resistance=0.1)
+    assert words.model_dump() == numbers.model_dump()
+
+
+def test_a_what_if_says_what_it_changed_and_leaves_the_part_alone():
+    before = H100.model_dump()
+    what_if = H100.at(clock="1.2 GHz").at(power_limit=400, activity="zeros")
+    assert what_if.name == "NVIDIA H100 SXM5 80GB, 1.2 GHz, 400 W cap, zeros"
+    assert [text.partition(",")[0] for text in what_if.what_if] == [
+        "what-if: clock at most 1.2 GHz",
+        "what-if: power cap 400 W instead of 700 W",
+        "what-if: operand bits toggle 0 times as often as those of random data",
+    ]
+    assert H100.model_dump() == before
+    assert load_profile(what_if.model_dump()) == what_if
+
+
+def test_what_the_user_sets_is_marked_as_such():
+    what_if = H100.at(clock="1.2 GHz")
+    assert what_if.clock.boost.source == "set by a what-if"
+    assert what_if.clock.voltage_at_boost.status == "derived"
+    assert what_if.clock.voltage_at_boost.low < what_if.clock.voltage_at_boost < what_if.clock.voltage_at_boost.high
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({"power_limit": 900}, "WARNING: the driver of .* accepts caps of 200 to 700 W; 900 W is computed all the same"),
+        ({"power_limit": 150}, "WARNING: .* 200 to 700 W; 150 W is computed all the same"),
+        ({"voltage": 0.6}, r"WARNING: 0.6 V is below the 0.7 V that .* keeps at least: memories may fail"),
+        ({"temperature": "100 degC"}, r"WARNING: 100 °C is above the highest junction temperature of .*, 87 °C"),
+        ({"temperature": 60}, r"WARNING: 60 K is -213 °C, colder than any figure here was taken at; write '60 degC' if Celsius was meant"),
+    ],
+)
+def test_what_the_real_part_would_refuse_is_computed_with_a_warning(settings, warning):
+    import re
+
+    assert re.search(warning, " ".join(H100.at(**settings).what_if))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"clock": "2.5 GHz"}, Infeasible, r"clock=2.5 GHz: the voltage-frequency curve of .* ends at 1.98 GHz \(0.95 V\); give at most that"),
+        ({"clock": "100 MHz"}, Infeasible, "clock=100 MHz: .* does not clock below 345 MHz; give at least that"),
+        ({"clock": "quick"}, InvalidSetting, "clock='quick': cannot read 'quick'.*; expected hertz above zero"),
+        ({"clock": "1.2 V"}, InvalidSetting, "clock='1.2 V': wrong unit 'V': expected 'Hz'"),
+        ({"clock": [1]}, InvalidSetting, r"clock=\[1\]: .* is no number"),
+        ({"voltage": 0.3}, Infeasible, "voltage=0.3 V: the transistors of .* switch on at their threshold of 0.45 V; give more than that, up to 0.95"),
+        ({"voltage": 1.1}, Infeasible, r"voltage=1.1 V: the voltage-frequency curve of .* ends at 0.95 V \(1.98 GHz\); give at most that"),
+        ({"clock": 1.9e9, "voltage": 0.8}, Infeasible, r"contradict each other: .* needs 0.92\d V, and that voltage allows 1.53\d GHz; give one"),
+        ({"power_limit": 0}, InvalidSetting, "power_limit=0: expected watts above zero"),
+        ({"power_limit": math.nan}, InvalidSetting, "power_limit=nan: expected watts above zero"),
+        ({"temperature": -5}, InvalidSetting, "temperature=-5: expected kelvin above absolute zero, or a text such as '60 degC'"),
+        ({"temperature": 330, "ambient": 300}, InvalidSetting, "temperature=330 was given together with ambient: .*; give one or the other"),
+        ({"temperature": 330, "thermal_resistance": 0.1}, InvalidSetting, "given together with thermal_resistance"),
+        ({"ambient": 400}, Infeasible, "ambient=400: 127 °C is no cooler than the highest junction temperature of .*, 87 °C; give less"),
+        ({"thermal_resistance": -1}, InvalidSetting, "thermal_resistance=-1: expected kelvin per watt, at least zero"),
+        ({"activity": "noise"}, UnknownName, "unknown operands 'noise'. .* Or give a number: 0 for zeros, 1 for random data"),
+        ({"activity": 3}, InvalidSetting, "activity=3: expected operands by name, or their toggling"),
+        ({"clock_gating": 1.1}, InvalidSetting, "clock_gating=1.1: expected a share between 0 and 1"),
+        ({"power_gating": -0.1}, InvalidSetting, "power_gating=-0.1: expected a share between 0 and 1"),
+    ],
+)  # fmt: skip
+def test_what_no_chip_can_do_is_refused_with_the_reason(settings, error, message):
+    with pytest.raises(error, match=message) as caught:
+        H100.at(**settings)
+    assert isinstance(caught.value, EstimatorError)
+
+
+def test_a_cooler_that_cannot_follow_the_leakage_is_told_so():
+    poor = H100.at(thermal_resistance=3)
+    with pytest.raises(Infeasible, match=r"thermal runaway: standing still at its highest junction temperature of 87 °C it draws .* of it leakage"):
+        settle(poor, [load(poor, Demand(memory_bytes=1e9))])
