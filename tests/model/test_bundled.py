@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator.errors import InvalidSetting, LiftError, TraceError
 from estimator.model.architecture import BUNDLED, KINDS, list_models, load_architecture
 from estimator.model.polynomial import Polynomial
 from estimator.model.rules import is_known, work_of
 
 transformers = pytest.importorskip("transformers")
 from estimator.model.build import __main__ as command  # noqa: E402
-from estimator.model.build import assemble, zoo  # noqa: E402
+from estimator.model.build import zoo  # noqa: E402
 from estimator.model.build.construct import on_meta  # noqa: E402
 from estimator.model.build.served import served  # noqa: E402
 from estimator.model.build.steps import steps_of  # noqa: E402
@@ -214,55 +213,3 @@ def test_the_command_regenerates_the_bundled_file(name, tmp_path, monkeypatch, c
     assert re.fullmatch(rf"{name}: [\d.]+ kB in \d+ s\n", capsys.readouterr().out)
     fresh = (tmp_path / f"{name}.json").read_text()
     assert fresh == (BUNDLED / f"{name}.json").read_text(), "tracer, rules or fusion changed: run `python -m estimator.model.build`"
-
-
-def tiny(name, **values):
-    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 60, "intermediate_size": 48}
-    return getattr(transformers, name)(**small | values)
-
-
-@pytest.mark.parametrize(
-    ("config", "kind"),
-    [
-        (tiny("Qwen3Config", num_key_value_heads=2, head_dim=8), "causal-lm"),
-        (tiny("FalconConfig"), "causal-lm"),  # looks its attention up in a table of its own
-        (tiny("RobertaConfig", pad_token_id=1), "encoder"),  # could be asked to generate, too
-        (tiny("RobertaConfig", pad_token_id=1, is_decoder=True), "causal-lm"),
-        (transformers.Gemma3Config(text_config=tiny("Gemma3TextConfig", head_dim=8).to_dict()), "causal-lm"),  # the text part
-        (transformers.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]), "vision"),
-        (transformers.WhisperConfig(d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2), "encoder-decoder"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
-)
-def test_any_configuration_of_the_library_is_built_on_demand(config, kind):
-    before = config.to_json_string()
-    architecture = assemble.architecture_from_config(config)
-    assert architecture.kind == kind
-    assert set(architecture.programs) == STEPS[kind]
-    assert config.to_json_string() == before
-    assert assemble.architecture_from_config(config) is architecture  # remembered
-
-
-def test_a_model_keeps_its_class_and_number_format():
-    model = transformers.Qwen3ForCausalLM(tiny("Qwen3Config", num_key_value_heads=2, head_dim=8)).half()
-    architecture = assemble.architecture_from_config(model, "mine")
-    assert (architecture.name, architecture.format, architecture.kind) == ("mine", "fp16", "causal-lm")
-    assert architecture.parameters == sum(parameter.numel() for parameter in model.parameters())
-
-
-def test_a_model_with_a_loop_over_time_is_refused_with_advice():
-    config = transformers.MambaConfig(hidden_size=16, num_hidden_layers=1, vocab_size=20)
-    with pytest.raises(LiftError, match=r"in 'backbone.layers.0.mixer.*depends on the sizes.*trace it at each size that you need"):
-        assemble.architecture_from_config(config)
-
-
-def test_what_is_no_configuration_is_refused():
-    with pytest.raises(InvalidSetting, match="expected a configuration or a model of the transformers library"):
-        assemble.architecture_from_config({"hidden_size": 8})
-    with pytest.raises(InvalidSetting, match="ClapConfig belongs to none of .*AutoModelForCausalLM.*; trace the module itself"):
-        assemble.architecture_from_config(transformers.ClapConfig())
-
-
-def test_a_configuration_that_makes_no_model_says_so():
-    with pytest.raises(TraceError, match="Qwen3ForCausalLM cannot be built from the given Qwen3Config: KeyError: 'no such function'"):
-        assemble.architecture_from_config(tiny("Qwen3Config", hidden_act="no such function"))

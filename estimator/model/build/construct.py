@@ -11,20 +11,23 @@ from estimator.errors import InvalidSetting, TraceError
 from estimator.model.build import attention
 
 # in the order in which they are asked: what could also be run as a decoder is an encoder unless its configuration says decoder
-HEADS = {
-    "encoder-decoder": transformers.AutoModelForSeq2SeqLM, "encoder": transformers.AutoModelForMaskedLM,
-    "causal-lm": transformers.AutoModelForCausalLM, "vision": transformers.AutoModelForImageClassification,
-}  # fmt: skip
+HEADS = (
+    ("encoder-decoder", transformers.AutoModelForSeq2SeqLM),
+    ("encoder-decoder", transformers.AutoModelForSpeechSeq2Seq),
+    ("encoder", transformers.AutoModelForMaskedLM),
+    ("causal-lm", transformers.AutoModelForCausalLM),
+    ("vision", transformers.AutoModelForImageClassification),
+)
 
 
 def head_of(config: Any, model_class: Any) -> tuple[str, Any, Any]:
     """Kind of the model, its (text) configuration, and the class to build; raises `InvalidSetting` for a kind without steps."""
     for candidate in [config] if model_class else [config, config.get_text_config(decoder=True)]:
-        for kind, auto in HEADS.items():
-            known = auto._model_mapping.get(type(candidate), None)  # type: ignore[attr-defined]
+        for kind, auto in HEADS:
+            known = auto._model_mapping.get(type(candidate), None)
             if known is not None and _suits(kind, candidate):
                 return kind, candidate, model_class or (known[0] if isinstance(known, tuple) else known)
-    names = ", ".join(auto.__name__ for auto in HEADS.values())
+    names = ", ".join(auto.__name__ for _, auto in HEADS)
     raise InvalidSetting(f"{type(config).__name__} belongs to none of {names}; trace the module itself with `trace(model, *inputs)`")
 
 
@@ -57,7 +60,7 @@ def _construct(model_class: Any, config: Any) -> Any:
         except Exception as error:
             reason = error
     what = f"{model_class.__name__} cannot be built from the given {type(config).__name__}: {type(reason).__name__}: {reason}"
-    raise TraceError(f"{what}. Complete the configuration, or trace a module of your own.") from reason
+    raise TraceError(f"{what.rstrip('.')}. Complete the configuration, or trace a module of your own.") from reason
 
 
 def idle_parameters(model: Any) -> int:
