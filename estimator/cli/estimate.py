@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from estimator.api import estimate
 from estimator.errors import InvalidSetting
-from estimator.run.settings import Inference, Training
+from estimator.run.settings import OPTIMIZERS, Inference, Training
 from estimator.units import format_si
 
 
@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, help="optimizer steps (with --train)")
     add("--sequence-tokens", type=int, help="training sequence length (with --train)")
-    add("--optimizer", help="sgd, momentum, adam or adamw (with --train)")
+    add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (with --train)")
     add("--stack", help="software stack: eager, compiled or serving")
     add("--by", help="print only the rows of one grouping: phase, component, layer, module, op, kernel, event, bound")
     add("--json", action="store_true", help="print the whole estimate as JSON")

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
-from estimator.model.optimizer import state_bytes
 from estimator.model.trace import Trace
-from estimator.model.work import BYTES, Kernel
+from estimator.model.work import Kernel
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
 from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.settings import SHAPES, Inference, Training
 from estimator.run.stack import Stack
-from estimator.run.training import training_memory, training_phases, training_step
+from estimator.run.training import optimizer_state, training_memory, training_phases, training_step
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,11 @@ def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Sta
     notes = [f"sizes are those of the given inputs; {name} of the run is not used" for name in _unused(run)]
     memory = {"weights and buffers": trace.parameter_bytes + trace.buffers_bytes, "activations": trace.saved_bytes}
     if isinstance(run, Training):
-        memory |= {"gradients": trace.parameter_bytes} | _state(trace, run)
+        memory |= {"gradients": trace.parameter_bytes, "optimizer state": optimizer_state(kernels)}
         phases = training_phases(kernels, run.total_steps, profile, stack)
         return Plan(phases, kernels, [*notes, *shortfall(profile, memory)], steps=run.total_steps)
     phases = [price("forward", kernels, profile, stack, steps=run.requests), host_gaps(profile, stack, steps=run.requests)]
     return Plan(phases, kernels, [*notes, *shortfall(profile, memory)])
-
-
-def _state(trace: Trace, run: Training) -> dict[str, float]:
-    """Optimizer state of a named optimizer; a `torch.optim` instance keeps what its own trace allocates."""
-    if not isinstance(run.optimizer, str) or not trace.parameters:
-        return {}
-    widths = {BYTES[name]: name for name in ("fp32", "bf16")}
-    number_format = widths.get(trace.parameter_bytes / trace.parameters, "fp32")
-    return {"optimizer state": state_bytes(run.optimizer, trace.trainable_parameters, number_format)}
 
 
 def _unused(run: Inference | Training) -> Iterable[str]:

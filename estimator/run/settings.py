@@ -7,7 +7,7 @@ from estimator.errors import InvalidSetting, unknown_name
 from estimator.units import require_non_negative, require_positive
 
 SHAPES = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "sequence_tokens")
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "adamw8bit", "adagrad", "adafactor", "lion", "muon")
 
 
 def _require_count(name: str, value: object) -> None:
@@ -48,8 +48,9 @@ class Training:
     """Train a model for `steps` optimizer steps: forward, backward, optimizer.
 
     `batch` samples of `sequence_tokens` per step and device (for a module given with `inputs`, these set the shapes instead).
-    `epochs` and `samples` may replace `steps`: steps = epochs × samples / batch, rounded up. `optimizer` is one of sgd,
-    momentum, adam, adamw (fused) or a `torch.optim.Optimizer` of the given module, which is then traced for real.
+    `epochs` and `samples` may replace `steps`: steps = epochs × samples / batch, rounded up. `optimizer` is one of
+    `OPTIMIZERS` (fused; muon for hidden matrices, with adamw for the rest) or a `torch.optim.Optimizer` of the given module,
+    which is then traced for real.
     Raises `InvalidSetting` or `UnknownName`.
     """
 

@@ -1,10 +1,10 @@
 """Training as phases: forward, backward, recomputation and optimizer step, each with its own operating point."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
-from estimator.model.optimizer import optimizer_kernel, state_bytes
+from estimator.model.optimizer import optimizer_kernels, state_bytes
 from estimator.model.work import PHASES, Kernel
 from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.settings import Training
@@ -16,7 +16,7 @@ def training_step(model: Architecture, run: Training, stack: Stack) -> tuple[Ker
     program = model.programs["training"]
     given = {"batch": run.batch, "sequence": run.sequence_tokens, "target": run.sequence_tokens}
     kernels = program.at(stack.fusion, **{symbol: given[symbol] for symbol in program.symbols})
-    return (*kernels, optimizer_kernel(str(run.optimizer), model.parameters, model.format))
+    return (*kernels, *_optimizer(model, run))
 
 
 def training_memory(model: Architecture, run: Training) -> dict[str, float]:
@@ -26,9 +26,19 @@ def training_memory(model: Architecture, run: Training) -> dict[str, float]:
     return {
         "weights": model.parameter_bytes,
         "gradients": model.parameter_bytes,
-        "optimizer state": state_bytes(str(run.optimizer), model.parameters, model.format),
+        "optimizer state": optimizer_state(_optimizer(model, run)),
         "activations": saved(**{symbol: given[symbol] for symbol in saved.symbols}) if saved is not None else 0.0,
     }
+
+
+def optimizer_state(kernels: Iterable[Kernel]) -> float:
+    """Bytes that the named optimizers among `kernels` keep from step to step."""
+    signatures = [signature for kernel in kernels for signature in kernel.signatures]
+    return sum(state_bytes(signature) for signature in signatures if signature.op == "est.optimizer_step")
+
+
+def _optimizer(model: Architecture, run: Training) -> tuple[Kernel, ...]:
+    return optimizer_kernels(str(run.optimizer), model.parameters, model.format, model.programs["training"].kernels["eager"])
 
 
 def training_phases(kernels: Sequence[Kernel], steps: int, profile: Profile, stack: Stack) -> list[Phase]:

@@ -11,10 +11,11 @@ from estimator.errors import unknown_name
 from estimator.model.rules.access import Touch, touches
 from estimator.model.rules.registry import moved, rule
 from estimator.model.rules.table import flop_per_element
+from estimator.model.rules.updates import UPDATES, UpdateRule
 from estimator.model.work import BYTES, Dim, Signature, TensorSpec, Work
 
 MASTER_FORMAT = "fp32"
-STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2, "adagrad": 1}  # tensors per parameter, by the update equations
+DECOUPLED = {"adamw", "adamw8bit", "lion", "muon"}  # their entries include weight decay
 FUSED = {"aten._fused_adam": "adam", "aten._fused_adamw": "adamw", "aten._fused_sgd": "sgd", "aten._fused_adagrad": "adagrad"}
 FUSED_STATES = ("exp_avgs", "exp_avg_sqs", "state_sums", "momentum_buffer_list")
 MOMENTUM_FREE = {"aten._fused_sgd"}
@@ -35,23 +36,32 @@ def elements(tensors: Iterable[TensorSpec]) -> Dim:
 def _update(op: Signature, name: str, count: Dim) -> tuple[Dim, Dim]:
     """(vector, special) FLOP of one update; weight decay that is not decoupled adds g += decay · p."""
     entry = flop_per_element(name)
-    decay = 2 if op.get("weight_decay", 0) and name != "adamw" else 0
+    decay = 2 if op.get("weight_decay", 0) and name not in DECOUPLED else 0
     return (entry.vector + decay) * count, entry.special * count
 
 
 @rule("est.optimizer_step", kind="optimizer")
 def optimizer_step(op: Signature) -> Work:
-    """Raises `UnknownName` for an optimizer that has no update equation in the table."""
-    name = op["name"]
-    if name not in STATES:
-        raise unknown_name("optimizer", name, STATES, "Give its update equation in pointwise.toml, section optimizer, and its states here.")
+    """Raises `UnknownName` for an optimizer that has no update equation."""
     parameters = _listed(op["parameters"])
     gradients = _listed(op.get("gradients") or op["parameters"])
+    update, width = update_of(op["name"]), BYTES[op.get("state_format") or MASTER_FORMAT]
+    updates = [update(parameter, width) for parameter in parameters]
     held, count = sum(spec.bytes for spec in parameters), elements(parameters)
-    states = STATES[name] * count * BYTES[op.get("state_format") or MASTER_FORMAT]
     master = count * BYTES[MASTER_FORMAT] if op.get("master") else 0
-    read = (master or held) + sum(spec.bytes for spec in gradients) + states
-    return Work((), *_update(op, name, count), read, held + master + states)
+    both_ways = sum(part.state_bytes + part.scratch for part in updates)
+    passes = updates[0].gradient_reads, updates[0].parameter_reads
+    read = passes[0] * sum(spec.bytes for spec in gradients) + passes[1] * (master or held) + both_ways
+    decay = 2 * count if op.get("weight_decay", 0) and op["name"] not in DECOUPLED else 0
+    vector = sum(part.vector for part in updates) + decay
+    return Work((), vector, sum(part.special for part in updates), read, held + master + both_ways)
+
+
+def update_of(name: str) -> UpdateRule:
+    """The update equations of a named optimizer; raises `UnknownName` for others."""
+    if name not in UPDATES:
+        raise unknown_name("optimizer", name, UPDATES, "Give its update equation in updates.py, with its FLOP in pointwise.toml.")
+    return UPDATES[name]
 
 
 def _listed(tensors: TensorSpec | tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:

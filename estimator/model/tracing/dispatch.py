@@ -115,6 +115,9 @@ class Recorder(TorchDispatchMode):
         try:
             out = self.shadows.lose(op, func, args, kwargs)
         except Exception as error:
+            if op.name == "aten._local_scalar_dense" and self.attribution.in_optimizer:
+                self.note("the optimizer reads values, such as norms, that scale its step: each was taken as 1")
+                return 1.0
             if op.dynamic:
                 raise NeedsValue(op.name, self.attribution.stack[-1]) from error
             raise

@@ -34,8 +34,8 @@ def trace(
     model: any module; its weights may be real, meta or fake, and it comes back untouched.
     inputs, kwargs: as for the model, on any device; integer inputs with values keep them.
     backward: also run the real backward pass of the loss: `loss(output)`, `output.loss`, or the sum of the outputs.
-    optimizer: "sgd", "momentum", "adam" or "adamw" for one fused step over all trainable parameters, or an optimizer
-        instance whose own `step()` is traced; needs `backward`.
+    optimizer: a name, such as "adamw" (see `estimator.model.optimizer.OPTIMIZERS`), for one fused step over all trainable
+        parameters, or an optimizer instance whose own `step()` is traced; needs `backward`.
     training: run in train (True) or eval mode (False) instead of the model's own.
 
     Raises `TraceError` where the model cannot run on meta tensors, `MissingInputs` where its arguments do not fit.
@@ -131,7 +131,8 @@ class Run:
             value.backward()
         self.attribution.in_optimizer = True
         if step is not None:
-            fused_step(self.recorder, step, [parameter for parameter in self.parameters if parameter.requires_grad])
+            tables = {module.weight.shape for module in self.model.modules() if isinstance(module, torch.nn.Embedding)}
+            fused_step(self.recorder, step, [parameter for parameter in self.parameters if parameter.requires_grad], tables)
         elif optimizer is not None:
             traced_step(self.recorder, optimizer, self.stand_ins)
 

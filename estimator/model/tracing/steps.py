@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import reduce
+from math import prod
 from typing import Any
 
 import torch
 
 from estimator.errors import InvalidSetting, TraceError
-from estimator.model.optimizer import optimizer_signature
-from estimator.model.rules.optimizer import STATES
+from estimator.model.optimizer import NEWTON_SCHULZ_STEPS, OPTIMIZERS, optimizer_signature, shares
 from estimator.model.tracing.formats import tensor_spec
 from estimator.model.tracing.replace import replaced
 from estimator.model.tracing.signatures import tensors_in
@@ -52,18 +52,38 @@ def optimizer_name(optimizer: Any) -> str | None:
         if name is None or not any(group.get("fused") for group in optimizer.param_groups):
             return None
         return "momentum" if name == "sgd" and any(group["momentum"] for group in optimizer.param_groups) else name
-    if optimizer in STATES:
+    if optimizer in OPTIMIZERS:
         return optimizer
-    raise InvalidSetting(f"optimizer={optimizer!r}: expected one of {', '.join(STATES)}, or a torch.optim.Optimizer instance")
+    raise InvalidSetting(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}, or a torch.optim.Optimizer instance")
 
 
-def fused_step(recorder: Any, name: str, parameters: list[torch.Tensor]) -> None:
-    """One record that reads and writes every trainable parameter; the rule adds gradients and state."""
+def fused_step(recorder: Any, name: str, parameters: list[torch.Tensor], tables: set[torch.Size]) -> None:
+    """One record that reads and writes every trainable parameter; the rule adds gradients and state. Muon's products come first.
+
+    `tables` are the shapes of embeddings, which a head shares.
+    """
     if not parameters:
         raise TraceError(f"optimizer={name!r}: the model has no trainable parameter. Unfreeze parameters or drop the optimizer.")
-    index = recorder.signatures.add(optimizer_signature(name, tuple(map(tensor_spec, parameters))))
-    storages = tuple(recorder.storages.of(parameter).uid for parameter in parameters)
-    recorder.calls.append((index, "optimizer", "", storages, storages))
+    hidden = [parameter for parameter in parameters if parameter.dim() > 1 and parameter.shape not in tables]
+    others = [parameter for parameter in parameters if parameter.dim() < 2 or parameter.shape in tables]
+    for part, mine in shares(name, hidden, others):
+        if part == "muon":
+            orthogonalise(mine)
+        index = recorder.signatures.add(optimizer_signature(part, tuple(map(tensor_spec, mine))))
+        storages = tuple(recorder.storages.of(parameter).uid for parameter in mine)
+        recorder.calls.append((index, "optimizer", "", storages, storages))
+
+
+@torch.no_grad()
+def orthogonalise(matrices: tuple[torch.Tensor, ...]) -> None:
+    """Newton-Schulz steps as in torch.optim.Muon, without its coefficients, which change no work."""
+    for matrix in matrices:
+        *stack, rows, columns = matrix.flatten(1).shape if matrix.dim() > 3 else matrix.shape  # exact: filters become rows
+        for _ in range(prod(stack)):
+            x = torch.empty(sorted((rows, columns)), dtype=torch.bfloat16, device="meta")
+            for _ in range(NEWTON_SCHULZ_STEPS):
+                gram = x @ x.mT
+                x = torch.addmm(x, torch.addmm(gram, gram, gram), x)
 
 
 def traced_step(recorder: Any, optimizer: torch.optim.Optimizer, stand_ins: StandIns) -> None:
