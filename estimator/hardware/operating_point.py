@@ -7,13 +7,13 @@ a fixed point. The cap acts on mean power over milliseconds, so it is solved for
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from estimator.errors import Infeasible
 from estimator.hardware.events import Counts, event_energy
-from estimator.hardware.power import coolable, junction_temperature, leakage, voltage_at
+from estimator.hardware.power import junction_temperature, leakage, leakage_growth, runaway, voltage_at
 from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
-from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
 STEPS = 60  # exact: bisection to 2^-60 of the range
 
@@ -72,14 +72,14 @@ def settle(profile: Profile, loads: Sequence[Load], highest: float | None = None
     Raises `Infeasible` if standing still would exceed either.
     """
     high = float(profile.clock.boost) if highest is None else highest
-    low, limit = min(float(profile.clock.minimum), high), min(float(profile.power.limit), coolable(profile))
+    low, limit = min(float(profile.clock.minimum), high), float(profile.power.limit)
     events = _total_events(loads)
     top = _at(profile, loads, events, high)
     if top.power <= limit:
         return top
     bottom = _at(profile, loads, events, low)
     if bottom.power > limit:
-        return _paused(profile, loads, events, bottom, limit)
+        return _paused(profile, loads, events, bottom)
     for _ in range(STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if _at(profile, loads, events, middle).power > limit else (middle, high)
@@ -100,10 +100,12 @@ def _total_events(loads: Sequence[Load]) -> dict[str, float]:
 
 
 def _at(profile: Profile, loads: Sequence[Load], events: dict[str, float], clock: float) -> OperatingPoint:
-    """Balance of temperature and power at a given clock, whatever the limits."""
+    """Balance of temperature and power at a given clock, whatever the cap; infinite where the cooling allows none."""
     voltage = voltage_at(profile, clock)
     other = _power(profile, loads, events, clock, voltage)
     temperature = junction_temperature(profile, voltage, other)
+    if temperature == inf:
+        return OperatingPoint(clock, voltage, inf, inf)
     power = other + leakage(profile, voltage, temperature) / profile.power.regulator_efficiency
     return OperatingPoint(clock, voltage, temperature, power)
 
@@ -118,28 +120,40 @@ def _power(profile: Profile, loads: Sequence[Load], events: dict[str, float], cl
     return (dynamic + tree + profile.memory.idle_power) / profile.power.regulator_efficiency + profile.power.board
 
 
-def _paused(profile: Profile, loads: Sequence[Load], events: dict[str, float], bottom: OperatingPoint, limit: float) -> OperatingPoint:
-    """Hold the limit by pausing at the lowest clock: the moved energy stays, the time grows."""
-    clock, voltage = bottom.clock, bottom.voltage
-    temperature = float(profile.thermal.ambient + profile.thermal.resistance * limit)
-    leak = leakage(profile, voltage, temperature) / profile.power.regulator_efficiency
+def _paused(profile: Profile, loads: Sequence[Load], events: dict[str, float], bottom: OperatingPoint) -> OperatingPoint:
+    """Hold cap and temperature by pausing at the lowest clock: the moved energy stays, the time grows."""
+    clock, voltage, efficiency = bottom.clock, bottom.voltage, profile.power.regulator_efficiency
+    temperature, limit = _hottest_pause(profile, voltage)
     still = static_power(profile, clock, voltage, temperature)
-    floor = (still.memory_idle + still.clock_gated) / profile.power.regulator_efficiency + still.board + leak
+    leak = still.leakage / efficiency
+    floor = (still.memory_idle + still.clock_gated) / efficiency + still.board + leak
+    if floor >= limit and limit < profile.power.limit:
+        raise runaway(profile, floor - leak)
     if floor >= limit:
-        raise _cannot_stand(profile, floor, limit, leak)
+        raise Infeasible(
+            f"a power limit of {limit:.4g} W is below what {profile.name} draws standing still ({floor:.4g} W); "
+            f"allow more than {floor:.4g} W"
+        )
     stretch = (_power(profile, loads, events, clock, voltage) + leak - floor) / (limit - floor)
     return OperatingPoint(clock, voltage, temperature, limit, True, stretch)
 
 
-def _cannot_stand(profile: Profile, floor: float, limit: float, leak: float) -> Infeasible:
-    if limit < profile.power.limit:
-        hottest = profile.thermal.limit - KELVIN_AT_ZERO_CELSIUS
-        gain = profile.thermal.resistance * leak / profile.process.leakage_temperature_efold
-        return Infeasible(
-            f"{profile.name}: thermal runaway: standing still at its highest junction temperature of {hottest:.0f} °C it draws "
-            f"{floor:.4g} W, {leak:.4g} W of it leakage, and the cooling takes off {limit:.4g} W there; a kelvin more adds {gain:.2g} K. "
-            "Lower the ambient temperature, the voltage or thermal.resistance"
-        )
-    return Infeasible(
-        f"a power limit of {limit:.4g} W is below what {profile.name} draws standing still ({floor:.4g} W); allow more than {floor:.4g} W"
-    )
+def _hottest_pause(profile: Profile, voltage: float) -> tuple[float, float]:
+    """(K, W): the temperature at which a pausing chip may work most, and the mean power there.
+
+    That is where cap or junction limit is met, or, with poor cooling, where one more kelvin adds as much leakage as it carries
+    heat away.
+    """
+    thermal, cap = profile.thermal, float(profile.power.limit)
+    low, at_cap = float(thermal.ambient), float(thermal.ambient + thermal.resistance * cap)
+    high = min(float(thermal.limit), at_cap)
+
+    def gain(temperature: float) -> float:
+        growth = leakage(profile, voltage, temperature) * leakage_growth(profile, voltage, temperature)
+        return thermal.resistance * growth / profile.power.regulator_efficiency
+
+    if gain(high) > 1:
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if gain(middle) > 1 else (middle, high)
+    return high, cap if high == at_cap else float((high - thermal.ambient) / thermal.resistance)

@@ -2,11 +2,14 @@
 
 from math import inf
 
+from estimator.errors import Infeasible
 from estimator.hardware.schema import Profile
 from estimator.transistor.delay import gain_through, voltage_for
-from estimator.transistor.leakage import leakage_power
+from estimator.transistor.leakage import leakage_power, thermal_voltage
+from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
-HALVINGS = 40  # exact: bisection to 2^-40 of the range, far below any physical uncertainty
+NEWTON_STEPS = 50  # exact: more than quadratic convergence ever needs
+ROUNDING = 1e-13  # exact: a balance met to the last digits
 
 
 def voltage_at(profile: Profile, clock: float) -> float:
@@ -33,42 +36,58 @@ def leakage(profile: Profile, voltage: float, temperature: float) -> float:
     )
 
 
+def leakage_growth(profile: Profile, voltage: float, temperature: float) -> float:
+    """Relative growth of leakage per kelvin, d ln P / dT of its law: 1 / T_L - η (V - V0) / (n vT T)."""
+    process = profile.process
+    drain = process.barrier_lowering * (voltage - process.leakage_voltage) / (process.subthreshold_ideality * thermal_voltage(temperature))
+    return float(1 / process.leakage_temperature_efold - drain / temperature)
+
+
 def junction_temperature(profile: Profile, voltage: float, other: float) -> float:
     """Temperature in K at which heat and cooling balance: T = ambient + resistance · (other + leakage(T) / efficiency).
 
-    `other` is the board power in W but for leakage. At most `thermal.limit`, which stands for every balance above it and for
-    none at all, where leakage runs away: the power at that temperature is then more than `coolable` takes off. Leakage is
-    convex in T, so there is one balance below the limit or none.
+    `other` is the board power in W but for leakage. Infinite where there is no balance at or below `thermal.limit`: the heat is
+    too much, or leakage runs away, each kelvin adding more than a kelvin. Leakage is convex in T, so Newton's method climbs
+    from the ambient temperature to the first balance and never past it.
     """
     thermal, efficiency = profile.thermal, float(profile.power.regulator_efficiency)
-    low, high = float(thermal.ambient), max(float(thermal.limit), float(thermal.ambient))
-
-    def settled(temperature: float) -> bool:
-        heat = other + leakage(profile, voltage, temperature) / efficiency
-        return thermal.ambient + thermal.resistance * heat <= temperature
-
-    if settled(low) or not settled(high):
-        return low if settled(low) else high
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if settled(middle) else (middle, high)
-    return high
-
-
-def coolable(profile: Profile) -> float:
-    """Board power in W that brings the junction to its highest temperature: (limit - ambient) / resistance."""
-    thermal = profile.thermal
-    margin = float(thermal.limit - thermal.ambient)
-    if margin < 0:
-        return 0.0
-    return margin / thermal.resistance if thermal.resistance else inf
+    temperature = float(thermal.ambient)
+    for _ in range(NEWTON_STEPS):
+        leak = leakage(profile, voltage, temperature) / efficiency
+        excess = thermal.ambient + thermal.resistance * (other + leak) - temperature
+        if excess <= ROUNDING * temperature:
+            return temperature
+        slope = thermal.resistance * leak * leakage_growth(profile, voltage, temperature) - 1
+        if slope >= 0:
+            return inf
+        temperature -= excess / slope
+        if temperature > thermal.limit:
+            return inf
+    return temperature
 
 
 def idle_power(profile: Profile) -> float:
-    """Board power in W with no work: clock at its minimum and gated, voltage at the floor, temperature in balance."""
+    """Board power in W with no work: clock at its minimum and gated, voltage at the floor, temperature in balance.
+
+    Raises `Infeasible` where the cooling does not even take off that.
+    """
     clock = float(profile.clock.minimum)
     voltage = voltage_at(profile, clock)
     tree = profile.clock.tree_capacitance * profile.die.powered_transistors * voltage**2 * clock * profile.clock.gated_share
     efficiency = profile.power.regulator_efficiency
     other = (tree + profile.memory.idle_power) / efficiency + profile.power.board
-    return other + leakage(profile, voltage, junction_temperature(profile, voltage, other)) / efficiency
+    temperature = junction_temperature(profile, voltage, other)
+    if temperature == inf:
+        raise runaway(profile, other)
+    return other + leakage(profile, voltage, temperature) / efficiency
+
+
+def runaway(profile: Profile, still: float) -> Infeasible:
+    """The error that says why no temperature holds; `still` is what the part draws in W without work and without leakage."""
+    thermal = profile.thermal
+    return Infeasible(
+        f"{profile.name}: thermal runaway: between {thermal.ambient - KELVIN_AT_ZERO_CELSIUS:.0f} °C around it and its highest junction "
+        f"temperature of {thermal.limit - KELVIN_AT_ZERO_CELSIUS:.0f} °C there is none at which {thermal.resistance:.3g} K/W take off "
+        f"{still:.3g} W and the leakage, which grows faster than the cooling removes it; lower the ambient temperature, the voltage or "
+        "thermal.resistance"
+    )
