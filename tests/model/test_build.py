@@ -25,7 +25,6 @@ def tiny(name, **values):
         (tiny("FalconConfig"), "causal-lm"),  # looks its attention up in a table of its own
         (tiny("RobertaConfig", pad_token_id=1), "encoder"),  # could be asked to generate, too
         (tiny("RobertaConfig", pad_token_id=1, is_decoder=True), "causal-lm"),
-        (transformers.Gemma3Config(text_config=tiny("Gemma3TextConfig", head_dim=8).to_dict()), "causal-lm"),  # the text part
         (transformers.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]), "vision"),
         (
             transformers.WhisperConfig(
@@ -43,6 +42,13 @@ def test_any_configuration_of_the_library_is_built_on_demand(config, kind):
     assert set(architecture.programs) == STEPS[kind]
     assert config.to_json_string() == before
     assert architecture_from_config(config) is architecture  # remembered
+
+
+def test_of_a_multimodal_configuration_the_language_part_is_traced_and_said_so():
+    text = tiny("Gemma3TextConfig", head_dim=8)
+    whole = architecture_from_config(transformers.Gemma3Config(text_config=text.to_dict()))
+    assert whole.decisions[0] == "Of Gemma3Config the language part alone is traced."
+    assert whole.parameters == architecture_from_config(text).parameters
 
 
 def test_a_model_keeps_its_class_and_number_format():

@@ -48,12 +48,15 @@ def architecture_from_config(config: Any, name: str | None = None) -> Architectu
         model_class, dtype, config = type(config), config.dtype, config.config
     if not isinstance(config, transformers.PreTrainedConfig):
         raise InvalidSetting(f"config={config!r}: expected a configuration or a model of the transformers library")
-    kind, config, model_class = head_of(config, model_class)
+    given = config
+    kind, config, model_class = head_of(given, model_class)
     dtype = dtype or getattr(config, "dtype", None) or torch.bfloat16
     name = name or config.name_or_path or model_class.__name__
     key = (name, model_class, str(dtype), config.to_json_string(use_diff=False))
     if key not in _built:
-        _built[key] = build(name, kind, model_class, config, dtype)
+        built = build(name, kind, model_class, config, dtype)
+        left_out = () if config is given else (f"Of {type(given).__name__} the language part alone is traced.",)
+        _built[key] = replace(built, decisions=(*left_out, *built.decisions))
     return _built[key]
 
 

@@ -21,8 +21,12 @@ HEADS = (
 
 
 def head_of(config: Any, model_class: Any) -> tuple[str, Any, Any]:
-    """Kind of the model, its (text) configuration, and the class to build; raises `InvalidSetting` for a kind without steps."""
-    for candidate in [config] if model_class else [config, config.get_text_config(decoder=True)]:
+    """Kind of the model, the configuration of its language part if it has one, and the class to build.
+
+    Raises `InvalidSetting` for a kind without steps.
+    """
+    whole = model_class is not None or getattr(config, "is_encoder_decoder", False)
+    for candidate in [config] if whole else [config.get_text_config(decoder=True), config]:
         for kind, auto in HEADS:
             known = auto._model_mapping.get(type(candidate), None)
             if known is not None and _suits(kind, candidate):
