@@ -5,6 +5,7 @@ the supply follows the node's nominal one, leakage its transistors. What the nod
 links, power limit and cooling. So the gain shows as energy at equal speed; a foundry quotes it as that or as speed, not both.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
 
@@ -18,6 +19,8 @@ from estimator.transistor.nodes import Node, list_nodes, load_node
 
 CONDITIONS = {"leakage_voltage", "leakage_temperature"}
 MEMORIES = ("register_file", "shared_memory", "l2")
+REFERENCE = "n7"  # shares of wire are stated at 7 nm
+Ratio = Callable[[Node], float]
 VOLTAGES = ("voltage_floor", "voltage_at_boost", "threshold_voltage")
 
 
@@ -30,22 +33,20 @@ def on_node(profile: Profile, node: str) -> Profile:
     target, origin = find_node(node), _origin(profile.process)
     if target.name == profile.process.name:
         return profile
-    gate = target.full_adder_capacitance / origin.full_adder_capacitance
-    array = target.sram_bit_capacitance / origin.sram_bit_capacitance
     shrink = origin.transistor_density / target.transistor_density
-    wire = shrink**0.5 * target.wire_capacitance / origin.wire_capacitance
     supply = target.nominal_voltage / origin.nominal_voltage
+    gate, array, wire = (ratio(target) / ratio(origin) for ratio in (_gate, _array, _wire))
     words = (
         f"made in {target.name} instead of {profile.process.name}: gates switch {gate:.2f}, arrays {array:.2f} and wires {wire:.2f} of the "
         f"capacitance, voltages are {supply:.2f} and the die {shrink:.2f} of what they were; clock, power limit and cooling are the same"
     )
-    spread = target.full_adder_capacitance
 
-    def scaled(value: Quantity, part: str, local: float) -> Quantity:
+    def scaled(value: Quantity, part: str, local: Ratio) -> Quantity:
         share = load_facts("physics/what_if")["wire_share"][part]
-        return _rescaled(value, local * (1 - share) + wire * share, spread, words)
+        here, there = ((1 - share) * local(made) + share * _wire(made) for made in (origin, target))
+        return _rescaled(value, there / here, target.full_adder_capacitance, words)
 
-    memories = {name: {"bit_capacitance": scaled(getattr(profile, name).bit_capacitance, name, array)} for name in MEMORIES}
+    memories = {name: {"bit_capacitance": scaled(getattr(profile, name).bit_capacitance, name, _array)} for name in MEMORIES}
     clock = {name: _rescaled(getattr(profile.clock, name), supply, target.nominal_voltage, words) for name in VOLTAGES}
     return changed(
         profile,
@@ -53,11 +54,27 @@ def on_node(profile: Profile, node: str) -> Profile:
         words,
         process=_process(profile.process, origin, target, words),
         die={"area": None if profile.die.area is None else profile.die.area.scaled(shrink, words)},
-        clock=clock | {"tree_capacitance": scaled(profile.clock.tree_capacitance, "clock_tree", gate)},
-        instruction={"capacitance": scaled(profile.instruction.capacitance, "instruction", gate)},
-        memory={"controller_capacitance": scaled(profile.memory.controller_capacitance, "controller", gate)},
+        clock=clock | {"tree_capacitance": scaled(profile.clock.tree_capacitance, "clock_tree", _gate)},
+        instruction={"capacitance": scaled(profile.instruction.capacitance, "instruction", _gate)},
+        memory={"controller_capacitance": scaled(profile.memory.controller_capacitance, "controller", _gate)},
         **memories,
     )
+
+
+def _gate(node: Node) -> float:
+    """Capacitance of the same gate, relative to the node at which shares of wire are stated."""
+    return node.full_adder_capacitance / load_node(REFERENCE).full_adder_capacitance
+
+
+def _array(node: Node) -> float:
+    """Capacitance of the same array, likewise."""
+    return node.sram_bit_capacitance / load_node(REFERENCE).sram_bit_capacitance
+
+
+def _wire(node: Node) -> float:
+    """Capacitance of the same wire, likewise: it is as long as the side of what it crosses."""
+    reference = load_node(REFERENCE)
+    return (reference.transistor_density / node.transistor_density) ** 0.5 * node.wire_capacitance / reference.wire_capacitance
 
 
 def find_node(name: str) -> Node:
