@@ -131,7 +131,7 @@ def test_a_context_beyond_the_positions_of_the_model_is_warned_about():
 
 def test_a_number_format_that_the_chip_lacks_is_an_assumption():
     answer = estimate("llama-3.1-8b", hw="V100", run=Inference(prompt_tokens=16, output_tokens=2))
-    assert any(text.startswith("bf16 matrix products run as fp16 on the tensor units") for text in answer.assumptions)
+    assert any(text.startswith("bf16 products (attention, matmul) run as fp16 on the tensor units") for text in answer.assumptions)
 
 
 def test_sizes_that_the_inputs_already_set_are_said_to_be_unused():

@@ -8,9 +8,10 @@ from estimator.model.rules import is_known
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
 from estimator.report.estimate import Estimate, Source
+from estimator.run.demands import matrix_format
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan
-from estimator.run.settings import Inference, Training, describe
+from estimator.run.settings import SHAPES, Inference, Training, describe
 from estimator.run.stack import Stack
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
@@ -19,12 +20,12 @@ MATRIX_KINDS = ("matmul", "attention", "convolution")
 
 def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training, profile: Profile, stack: Stack) -> Estimate:
     """The `Estimate` of a plan."""
-    notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile), *_standing_notes(profile, stack)]
+    notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile, stack), *_standing_notes(profile, stack)]
     return Estimate(
         model=subject.name,
         hardware=profile.name,
         stack=stack.name,
-        run=describe(run, shaped=isinstance(subject, Architecture)),
+        run=describe(run, without=_unused(subject)),
         phases=tuple(plan.phases),
         tokens=plan.tokens,
         samples=plan.samples,
@@ -34,6 +35,15 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Trainin
         assumptions=tuple(dict.fromkeys(notes)),
         numbers=tuple(_numbers("hardware", profile)) + tuple(_numbers("stack", stack)),
     )
+
+
+def _unused(subject: Architecture | Trace) -> set[str]:
+    """Settings that do not apply: shapes that the example inputs set, tokens of a model that has none."""
+    if isinstance(subject, Trace):
+        return set(SHAPES)
+    symbols = {symbol for program in subject.programs.values() for symbol in program.symbols}
+    sequence = set() if symbols & {"sequence", "target"} else {"prompt_tokens", "sequence_tokens"}
+    return sequence | (set() if "decode" in subject.programs else {"output_tokens", "cached_tokens"})
 
 
 def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:
@@ -50,19 +60,23 @@ def _unknown(kernels: Iterable[Kernel]) -> dict[str, int]:
     return met
 
 
-def _format_notes(kernels: Iterable[Kernel], profile: Profile) -> list[str]:
-    notes = []
-    for number_format in sorted({kernel.format for kernel in kernels if kernel.kind in MATRIX_KINDS}):
-        unit, used = matrix_unit(number_format, profile)
-        if used != number_format or unit == "vector":
-            notes.append(f"{number_format} matrix products run as {used} on the {unit} units of {profile.name}")
-    return notes
+def _format_notes(kernels: Iterable[Kernel], profile: Profile, stack: Stack) -> list[str]:
+    """Where the format of a product in the model is not the one in which the chip multiplies."""
+    runs: dict[tuple[str, str, str], list[str]] = {}
+    for kind, stated in sorted({(kernel.kind, kernel.format) for kernel in kernels if kernel.kind in MATRIX_KINDS}):
+        unit, used = matrix_unit(matrix_format(Kernel("", kind, "", "", (), format=stated), stack), profile)
+        if used != stated or unit == "vector":
+            runs.setdefault((stated, used, unit), []).append(kind)
+    return [
+        f"{stated} products ({', '.join(kinds)}) run as {used} on the {unit} units of {profile.name}"
+        for (stated, used, unit), kinds in runs.items()
+    ]
 
 
 def _standing_notes(profile: Profile, stack: Stack) -> list[str]:
     celsius = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
     cooling = f"coolant or air enters at {celsius:.0f} °C" if profile.thermal.resistance else f"the junction is held at {celsius:.0f} °C"
-    operands = "like random data" if profile.activity == 1 else f"{profile.activity:.3g} times as often as random data"
+    operands = "like random data" if float(profile.activity) == 1 else f"{profile.activity:.3g} times as often as random data"
     return [
         *profile.what_if,
         f"hardware is {profile.name}; one device, board energy only: host, network and cooling are not included",

@@ -9,6 +9,7 @@ from estimator.errors import unknown_name
 from estimator.run.phase import Entry, Phase
 
 Row = dict[str, Any]
+UNPLACED = {"host": "(host)", "optimizer": "(optimizer)"}  # what belongs to no module, by kind; else it is the model's own
 
 
 def grouped(phases: Sequence[Phase], by: str) -> list[Row]:
@@ -39,7 +40,7 @@ def _by_event(phases: Sequence[Phase], index: int) -> list[Row]:
 
 def _modules(entry: Entry) -> list[str]:
     if not entry.layers:
-        return [entry.module or "(model)"]
+        return [entry.module or UNPLACED.get(entry.kind, "(model)")]
     return [entry.module.replace("*", str(layer), 1) for layer in entry.layers]
 
 
@@ -59,7 +60,7 @@ _NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
     "module": lambda phase, entry: _shared(_modules(entry)),
     "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
     "op": lambda phase, entry: [(entry.name, 1.0)],
-    "kernel": lambda phase, entry: [(f"{phase.name}: {entry.module or '(model)'}: {entry.name}", 1.0)],
+    "kernel": lambda phase, entry: [(f"{phase.name}: {_modules(entry)[0] if not entry.layers else entry.module}: {entry.name}", 1.0)],
     "bound": lambda phase, entry: [(entry.bound, 1.0)],
 }
 

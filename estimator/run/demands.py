@@ -14,7 +14,7 @@ from estimator.run.tiling import best_tiling
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     """What one launch of `kernel` asks of the chip under a software stack."""
     work = work_of(kernel)
-    unit, number_format = matrix_unit(_matrix_format(kernel, stack), profile)
+    unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
     slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile)
     return Demand(
         macs=work.tensor_flop / 2,
@@ -33,7 +33,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     )
 
 
-def _matrix_format(kernel: Kernel, stack: Stack) -> str:
+def matrix_format(kernel: Kernel, stack: Stack) -> str:
+    """The number format in which the stack asks for the kernel's matrix products: fp32 may mean tf32."""
     as_tf32 = stack.fp32_convolution_as_tf32 if kernel.kind == "convolution" else stack.fp32_matmul_as_tf32
     return "tf32" if kernel.format == "fp32" and as_tf32 else kernel.format
 

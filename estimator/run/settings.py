@@ -1,5 +1,6 @@
 """What is run: frozen records with documented defaults. Every default that matters is an assumption of the estimate."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -86,9 +87,9 @@ class Training:
         return -int(-self.epochs * self.samples // self.batch)
 
 
-def describe(run: "Inference | Training", shaped: bool = True) -> dict[str, object]:
-    """The settings as plain data for reports and JSON; without those that set shapes where example inputs did."""
-    values = {field.name: getattr(run, field.name) for field in fields(run) if shaped or field.name not in SHAPES}
+def describe(run: "Inference | Training", without: Collection[str] = ()) -> dict[str, object]:
+    """The settings as plain data for reports and JSON, `without` those that do not apply to the model."""
+    values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in without}
     return {"kind": type(run).__name__} | {
         name: value if isinstance(value, (int, float, str, type(None))) else type(value).__name__ for name, value in values.items()
     }
