@@ -85,7 +85,7 @@ def load_architecture(name: str) -> Architecture:
     A name that is not bundled is asked of `transformers.AutoConfig`; where that is not installed or does not know it either,
     raises `UnknownName`, which lists the nearest bundled names and says what was tried.
     """
-    stem = _names().get(name.lower())
+    stem = {known.lower(): stem for known, stem in _names().items()}.get(name.lower())
     if stem is not None:
         return _load(stem)
     if "/" not in name and not Path(name).is_dir():
@@ -114,7 +114,7 @@ def _load(name: str) -> Architecture:
 
 @cache
 def _names() -> dict[str, str]:
-    """Every name and alias in lower case, with the file it stands for."""
+    """Every name and alias with the file that it stands for."""
     return json.loads((BUNDLED / INDEX).read_text(encoding="utf-8"))
 
 

@@ -39,12 +39,12 @@ def _write(name: str, folder: Path) -> bool:
 
 
 def index(folder: Path) -> dict[str, str]:
-    """Every name and alias in lower case with the file that it stands for."""
+    """Every name and alias with the file that it stands for."""
     names: dict[str, str] = {}
     for path in sorted(folder.glob("*.json")):
         if path.name != INDEX:
             architecture = Architecture.from_json(path.read_text(encoding="utf-8"))
-            names |= {alias.lower(): path.stem for alias in (architecture.name, *architecture.aliases)}
+            names |= dict.fromkeys((architecture.name, *architecture.aliases), path.stem)
     return names
 
 
