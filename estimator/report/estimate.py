@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import fsum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimator.errors import EstimatorError
 from estimator.report.rows import grouped
 from estimator.report.serialize import phase_from_dict, phase_to_dict
 from estimator.run.phase import Entry, Phase
+
+if TYPE_CHECKING:
+    from estimator.run.optimum import Optimum
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,15 @@ class Estimate:
         have `time` (s), `launches`, `flop` and `memory_bytes`. Raises `UnknownName`.
         """
         return grouped(self.phases, by)
+
+    def best_operating_point(self, objective: str = "energy", limit: float | None = None) -> "Optimum":
+        """The clock and voltage of least "energy", "energy_delay" or "time" for this run; see `estimator.run.optimum`.
+
+        `limit` bounds the run's time in s, or its energy in J where the objective is "time". Raises `UnknownName`, `Infeasible`.
+        """
+        from estimator.run.optimum import best_operating_point
+
+        return best_operating_point(self.phases, objective, limit)
 
     def sources(self) -> list[dict[str, Any]]:
         """Every number used, with value, range, source and status (datasheet, measured, derived, assumed)."""

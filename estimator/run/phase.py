@@ -34,21 +34,32 @@ class Entry:
     traffic: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a phase was priced from, so that it can be priced at another clock without looking at its kernels again."""
+
+    profile: Profile
+    loads: tuple[Load, ...]
+
+
 @dataclass(frozen=True)
 class Phase:
-    """Entries that ran at one operating point. `steps` says how often the phase's body repeated."""
+    """Entries that ran at one operating point. `steps` says how often the phase's body repeated; `basis` is not written to JSON."""
 
     name: str
     steps: float
     point: OperatingPoint
     entries: tuple[Entry, ...]
+    basis: Basis | None = field(default=None, repr=False, compare=False)
 
 
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
     parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
-    point = settle(profile, [load for _, load, _ in parts])
-    return Phase(name, steps, point, tuple(_entry(kernel, load, traffic, profile, point) for kernel, load, traffic in parts))
+    loads = tuple(load for _, load, _ in parts)
+    point = settle(profile, loads)
+    entries = tuple(_entry(kernel, load, traffic, profile, point) for kernel, load, traffic in parts)
+    return Phase(name, steps, point, entries, Basis(profile, loads))
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:
@@ -56,7 +67,7 @@ def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float 
     seconds = stack.step_overhead + sequences * stack.sequence_overhead
     load = Load(steps, {}, Duration(0.0, HOST, 0.0, 0.0, seconds))
     point = settle(profile, [load])
-    return Phase(HOST, steps, point, (_entry(None, load, {}, profile, point),))
+    return Phase(HOST, steps, point, (_entry(None, load, {}, profile, point),), Basis(profile, (load,)))
 
 
 def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple[Kernel, Load, dict[str, float]]:
