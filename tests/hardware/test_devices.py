@@ -106,7 +106,9 @@ def test_density_suits_the_node(name):
     assert low * 0.99 <= density <= node.high * 1.01  # the ends are rounded
 
 
-WIDE = [name for name in list_profiles() if load_profile(name).memory.bus_width is not None and load_profile(name).memory.pin_rate is not None]
+WIDE = [
+    name for name in list_profiles() if load_profile(name).memory.bus_width is not None and load_profile(name).memory.pin_rate is not None
+]
 
 
 @pytest.mark.parametrize("name", WIDE)
