@@ -1,4 +1,4 @@
-"""Command line: `python -m estimator llama-3.1-8b --hw H100`, `… profiles`, `… models`, `… check`."""
+"""Command line: `python -m estimator llama-3.1-8b --hw H100`, `… profiles`, `… models`, `… check`, `… validate`, `… what-if`."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from importlib import import_module
 
 from estimator.errors import EstimatorError
 
-COMMANDS = ("profiles", "models", "check")  # each is a module of estimator.cli; anything else is a model to estimate
+COMMANDS = ("profiles", "models", "check", "validate", "what-if")  # each is a module of estimator.cli; anything else is a model to estimate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command, rest = (given[0], given[1:]) if given and given[0] in COMMANDS else ("estimate", given)
     try:
-        return import_module(f"estimator.cli.{command}").run(rest)
+        return import_module(f"estimator.cli.{command.replace('-', '_')}").run(rest)
     except EstimatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 """`python -m estimator llama-3.1-8b --hw H100`: one estimate, as a table, as rows or as JSON."""
 
 import argparse
+from typing import Any
 
 from tabulate import tabulate
 
@@ -14,8 +15,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m estimator",
         description="Predict the energy of running a model; nothing is run on real hardware.",
-        epilog="Other commands: models, profiles, check.",
+        epilog="Other commands: models, profiles, check, validate, what-if.",
     )
+    add_run_options(parser)
+    add = parser.add_argument
+    add("--by", help="print only the rows of one grouping: phase, component, layer, module, op, kernel, event, bound")
+    add("--json", action="store_true", help="print the whole estimate as JSON")
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What is run on what: the options that every command about one run shares; `run_of` reads them."""
     add = parser.add_argument
     add("model", help="a bundled architecture, such as llama-3.1-8b")
     add("--hw", default="H100", help="hardware: a name, an alias or a TOML file (default: %(default)s)")
@@ -29,26 +39,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--sequence-tokens", type=int, help="training sequence length (with --train)")
     add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (with --train)")
     add("--stack", help="software stack: eager, compiled or serving")
-    add("--by", help="print only the rows of one grouping: phase, component, layer, module, op, kernel, event, bound")
-    add("--json", action="store_true", help="print the whole estimate as JSON")
-    return parser
 
 
 INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests")
 TRAINING = ("batch", "steps", "sequence_tokens", "optimizer")
 
 
-def run(given: list[str]) -> int:
-    """Estimate one run and print it."""
-    options = vars(_parser().parse_args(given))
+def run_of(options: dict[str, Any]) -> Inference | Training | None:
+    """The run that the options describe, None where they say nothing; raises `InvalidSetting` for one of the other kind."""
     mine, other = (TRAINING, INFERENCE) if options["train"] else (INFERENCE, TRAINING)
     stray = [name for name in other if name not in mine and options[name] is not None]
     if stray:
         raise InvalidSetting(f"--{stray[0].replace('_', '-')} does not go {'with' if options['train'] else 'without'} --train")
     settings = {name: options[name] for name in mine if options[name] is not None}
     kind = Training if options["train"] else Inference
-    run = kind(**settings) if settings or options["train"] else None
-    result = estimate(options["model"], hw=options["hw"], run=run, stack=options["stack"])
+    return kind(**settings) if settings or options["train"] else None
+
+
+def run(given: list[str]) -> int:
+    """Estimate one run and print it."""
+    options = vars(_parser().parse_args(given))
+    result = estimate(options["model"], hw=options["hw"], run=run_of(options), stack=options["stack"])
     if options["json"]:
         print(result.to_json())
     elif options["by"]:
