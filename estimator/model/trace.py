@@ -5,15 +5,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from tabulate import tabulate
 
-from estimator.errors import InvalidSetting
+from estimator.errors import InvalidSetting, TraceError
 from estimator.model import rules
+from estimator.model.cross_check import CrossCheck
 from estimator.model.trace_json import decode, encode
 from estimator.model.work import Kernel, Signature, Work
 from estimator.units import format_si
@@ -51,6 +52,7 @@ class Trace:
     parameters, trainable_parameters: counts, shared weights once; parameter_bytes, buffers_bytes: their sizes [B].
     saved_bytes: peak of inputs, activations and temporaries alive at once [B]; weights, gradients and optimizer state excluded.
     decisions: every guess that was made. outputs: allocations of the model's floating-point outputs.
+    recount: calls other counters on the traced module, as long as it lives; not stored.
     """
 
     name: str
@@ -63,6 +65,10 @@ class Trace:
     saved_bytes: float
     decisions: tuple[str, ...] = ()
     outputs: tuple[int, ...] = ()
+    recount: Callable[[], CrossCheck] | None = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"recount": None}
 
     @property
     def flop(self) -> float:
@@ -114,6 +120,15 @@ class Trace:
         table = tabulate(cells, headers=("module", "calls", "FLOP", "moved"), colalign=("left", "right", "right", "right"))
         unknown = ", ".join(f"{op} ({count})" for op, count in self.coverage.unknown)
         return table + (f"\nno rule for: {unknown}" if unknown else "")
+
+    def cross_check(self) -> CrossCheck:
+        """Matrix FLOP of the same call by torch's FlopCounterMode and by fvcore, every disagreement with its cause.
+
+        Raises `TraceError` where there is no module: in a stored trace, or after the model was deleted.
+        """
+        if self.recount is None:
+            raise TraceError(f"trace {self.name!r} has no module to count again; trace the module and ask that trace.")
+        return self.recount()
 
     def kernels(self, fusion: str = "eager") -> tuple[Kernel, ...]:
         """The launches on a device: one per operation ("eager"), or with pointwise neighbours joined ("fused")."""

@@ -24,14 +24,14 @@ BELOW = {
 
 # Libraries that may be imported in some rooms alone, inside functions too.
 ROOMS = {
-    "torch": ("model/tracing/", "model/build/"),
+    "torch": ("model/tracing/", "model/build/", "validation/networks.py"),
     "transformers": ("model/",),
     "sympy": ("report/explain",),
-    "fvcore": (),
+    "fvcore": ("model/tracing/",),
     "scipy": ("validation/",),
     "matplotlib": (),
     "pydantic": ("hardware/", "run/stack.py"),
-    "tabulate": ("report/", "model/trace.py", "cli/", "validation/"),
+    "tabulate": ("report/", "model/trace.py", "model/cross_check.py", "cli/", "validation/"),
     # Formulas are blind to the type of their numbers, so nothing that computes on one type enters these floors.
     "numpy": ("model/", "hardware/", "run/", "report/", "validation/", "cli/", "api.py"),
 }

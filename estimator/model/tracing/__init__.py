@@ -17,6 +17,7 @@
     autocast.py     autocast on meta tensors, which torch itself leaves alone
     replace.py      an attribute set for a while
     steps.py        loss and optimizer step
+    counters.py     torch's and fvcore's counters on the same call
     failures.py     what went wrong, in which operation of which module, and the way out
 
 This package is the only part of the estimator that imports torch.
@@ -32,7 +33,8 @@ except ImportError as error:
         "Bundled architecture names and stored traces work without it."
     ) from error
 
+from estimator.model.tracing.counters import cross_check
 from estimator.model.tracing.opaque import attention, kv_append
 from estimator.model.tracing.run import trace
 
-__all__ = ["attention", "kv_append", "trace"]
+__all__ = ["attention", "cross_check", "kv_append", "trace"]

@@ -3,11 +3,14 @@
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import Any
+from weakref import ref
 
 import torch
 
-from estimator.errors import EstimatorError, InvalidSetting
+from estimator.errors import EstimatorError, InvalidSetting, TraceError
 from estimator.model.trace import Call, Trace
 from estimator.model.tracing import failures
 from estimator.model.tracing.attribution import Attribution
@@ -54,7 +57,18 @@ def trace(
         except failures.NeedsValue:
             if balanced_routing or not run.recorder.routed:
                 raise
-    return run.result(name or type(run.model).__name__)
+    result = run.result(name or type(run.model).__name__)
+    call = {"backward": backward, "loss": loss, "training": training, **kwargs}
+    return replace(result, recount=partial(_recount, ref(model), inputs, call))
+
+
+def _recount(model: ref[torch.nn.Module], inputs: tuple, call: dict[str, Any]) -> Any:
+    from estimator.model.tracing.counters import cross_check
+
+    alive = model()
+    if alive is None:
+        raise TraceError("the traced module was deleted, so nothing can be counted again; trace it anew.")
+    return cross_check(alive, *inputs, **call)
 
 
 class Run:
