@@ -1,0 +1,69 @@
+"""`python -m estimator validate [SUITE …]`: predicted against measured, row by row, from the workload descriptions alone."""
+
+import argparse
+import json
+from pathlib import Path
+
+from estimator.errors import InvalidSetting, unknown_name
+from estimator.validation.evaluate import LABELS, evaluate, sample
+from estimator.validation.plot import scatter
+from estimator.validation.published import published_rows
+from estimator.validation.reading import read_folder, select
+from estimator.validation.report import as_json, as_text
+from estimator.validation.rows import Row
+from estimator.validation.suites import NAMES, suite_of
+
+GROUPINGS = ("hardware", "model", "cap", "file", *LABELS)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m estimator validate",
+        description="Predict measured rows from their workload descriptions and print how far off the predictions are.",
+        epilog="Exit code 1: some rows could not be read; they are listed with file, row and column, and the rest is scored.",
+    )
+    add = parser.add_argument
+    add("suites", nargs="*", metavar="SUITE", help=f"{', '.join(NAMES)}, or the name of a file without .csv (default: all)")
+    add("--data", type=Path, metavar="DIR", help="tidy CSV files, an ML.ENERGY leaderboard or a Zeus trace (default: published figures)")
+    add("--by", help=f"group by these, joined by commas: {', '.join(GROUPINGS)}")
+    add("--limit", type=int, metavar="N", help="at most N rows of each suite, evenly spaced")
+    add("--json", type=Path, metavar="FILE", help="write everything as JSON (see estimator.validation.report)")
+    add("--plot", type=Path, metavar="FILE.svg", help="write predicted against measured as a picture")
+    return parser
+
+
+def run(given: list[str]) -> int:
+    """Print the scores; 1 if anything could not be read."""
+    options = _parser().parse_args(given)
+    if options.limit is not None and options.limit < 1:
+        raise InvalidSetting(f"--limit {options.limit}: expected at least 1")
+    by = _groups(options.by)
+    rows, faults = read_folder(options.data) if options.data else (published_rows(), [])
+    chosen = _chosen(rows, options.suites)
+    taken = sample(chosen, options.limit)
+    done = evaluate(taken)
+    done.faults[:0] = faults
+    if options.limit is not None and len(taken) < len(chosen):
+        print(f"{len(taken)} of {len(chosen)} rows, evenly spaced: at most {options.limit} of each suite\n")
+    print(as_text(done, by))
+    if options.json:
+        options.json.write_text(json.dumps(as_json(done, by), indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        options.plot.write_text(scatter(done.results), encoding="utf-8")
+    return 1 if done.faults else 0
+
+
+def _groups(text: str | None) -> tuple[str, ...] | None:
+    names = tuple(filter(None, (text or "").split(",")))
+    for name in names:
+        if name not in GROUPINGS:
+            raise unknown_name("grouping", name, GROUPINGS, "Give one of them, or several joined by commas.")
+    return names or None
+
+
+def _chosen(rows: list[Row], names: list[str]) -> list[Row]:
+    known = {*NAMES, *(Path(row.file).stem for row in rows)}
+    for name in names:
+        if name not in known:
+            raise unknown_name("suite", name, known, "A suite, or a file of the folder without .csv.")
+    return list(select(rows, names, suite_of))

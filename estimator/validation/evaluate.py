@@ -1,0 +1,124 @@
+"""Predicts measured rows one by one and collects results, skipped rows with the reason, and faults."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from estimator.errors import EstimatorError
+from estimator.validation.hardware import profile_name
+from estimator.validation.prediction import Prediction, Steady
+from estimator.validation.reading import Fault
+from estimator.validation.rows import NotPredicted, Row, RowFault
+from estimator.validation.score import Result
+from estimator.validation.suites import BY_KIND, kind_of, suite_of
+
+LABELS = (
+    "source",
+    "task",
+    "precision",
+    "model_id",
+    "framework",
+    "kernel_source",
+    "op",
+    "network",
+    "dataset",
+    "kind",
+    "trust",
+    "batch_size",
+)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A sound row without a prediction, and why."""
+
+    row_id: str
+    file: str
+    suite: str
+    why: str
+
+
+@dataclass
+class Evaluation:
+    """Everything that became of the rows."""
+
+    results: list[Result] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def sample(rows: Sequence[Row], limit: int | None) -> list[Row]:
+    """At most `limit` rows of each suite, evenly spaced over it."""
+    if limit is None:
+        return list(rows)
+    suites: dict[str, list[Row]] = {}
+    for row in rows:
+        suites.setdefault(suite_of(row), []).append(row)
+    return [part[index * len(part) // min(limit, len(part))] for part in suites.values() for index in range(min(limit, len(part)))]
+
+
+def evaluate(rows: Iterable[Row]) -> Evaluation:
+    """A result for each row that can be predicted."""
+    done = Evaluation()
+    open_ended: dict[str, list[tuple[Row, Prediction]]] = {}
+    for row in rows:
+        try:
+            prediction = _predict(row)
+            if isinstance(prediction, Prediction) and prediction.units is None and row.time is not None:
+                open_ended.setdefault(f"{row.file} {row.text('source')} {row.text('task')}", []).append((row, prediction))
+            else:
+                done.results.append(result(row, prediction))
+        except NotPredicted as reason:
+            done.skipped.append(Skipped(row.row_id, row.file, suite_of(row), str(reason)))
+        except RowFault as fault:
+            done.faults.append(Fault(row.file, row.line, fault.column, str(fault)))
+        except EstimatorError as error:
+            done.faults.append(Fault(row.file, row.line, "", f"cannot be predicted: {error}"))
+    for group in open_ended.values():
+        done.results += _anchored(group)
+    return done
+
+
+def _predict(row: Row) -> Prediction | Steady:
+    kind = kind_of(row)
+    if kind not in BY_KIND:
+        raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
+    if row.energy is None and row.time is None:
+        raise RowFault("energy_j_per_unit", "and time_s_per_unit are both empty: nothing was measured")
+    return BY_KIND[kind].kinds[kind](row)
+
+
+def result(row: Row, prediction: Prediction | Steady) -> Result:
+    """The row beside its prediction."""
+    seconds = row.given_time
+    power_only = row.text("unit") == "second"
+    return Result(
+        row_id=row.row_id,
+        file=row.file,
+        suite=suite_of(row),
+        hardware=profile_name(row.text("hardware")),
+        split=row.text("split"),
+        why_not=row.apart,
+        labels=labels(row),
+        measured_energy=row.energy,
+        predicted_energy=prediction.power if power_only else prediction.energy,
+        energy_given_time=prediction.energy_in(seconds) if seconds and row.energy and not power_only else None,
+        measured_time=row.time,
+        predicted_time=None if power_only else prediction.time,
+    )
+
+
+def _anchored(group: Sequence[tuple[Row, Prediction]]) -> list[Result]:
+    """Rows of one benchmark whose amount of work is not stated: the row with the highest limits fixes it and is not scored on time."""
+    top = max(group, key=lambda pair: (pair[0].number("clock_limit_mhz", 0.0), pair[0].number("power_limit_w", 0.0)))
+    one = replace(top[1], units=1.0)
+    units = one.time / top[0].time if one.time and top[0].time else None
+    results = [result(row, replace(prediction, units=units)) for row, prediction in group]
+    return [replace(r, predicted_time=None, predicted_energy=None) if r.row_id == top[0].row_id else r for r in results]
+
+
+def labels(row: Row) -> dict[str, str]:
+    """What rows can be grouped by: columns of the schema, `hardware`, `model` and `cap`."""
+    found = {name: row.text(name) for name in LABELS}
+    short = row.text("model_id").split(" (")[0].rpartition("/")[2]
+    found["source"] = row.text("source").split(" (")[0].split(",")[0]
+    return found | {"hardware": profile_name(row.text("hardware")), "model": short, "cap": row.cap, "file": row.file}

@@ -1,0 +1,85 @@
+"""From the hardware of a row to a profile, with the row's power cap and clock limit put on it."""
+
+from functools import cache
+from typing import Any
+
+from estimator.errors import UnknownName
+from estimator.hardware.catalogue import load_profile
+from estimator.hardware.power import voltage_at
+from estimator.hardware.schema import Profile
+from estimator.validation.rows import Row, RowFault
+from estimator.validation.workloads import workloads
+
+
+def profile_of(row: Row, clock: float | None = None) -> Profile:
+    """The profile that a row was measured on, under its power limit and, if given, at most at `clock` (Hz).
+
+    Raises `RowFault` for hardware that is not in the catalogue.
+    """
+    limit = row.number("power_limit_w", 0.0)
+    return limited(_named(row), limit or None, clock)
+
+
+def _named(row: Row) -> Profile:
+    text = row.text("hardware")
+    if not text:
+        raise RowFault("hardware", "is empty: expected a name of the catalogue")
+    try:
+        return current(profile_name(text))
+    except UnknownName:
+        raise RowFault("hardware", f"holds {text!r}, which is not in the catalogue; `python -m estimator profiles` lists what is") from None
+
+
+def profile_name(text: str) -> str:
+    """The catalogue's name for the text of a data set; the text itself where no name begins it."""
+    lower = text.lower()
+    found = [name for name in workloads()["hardware"] if lower.startswith(name)]
+    return workloads()["hardware"][max(found, key=len)] if found else text
+
+
+_REPLACED: dict[str, Profile] = {}
+
+
+def current(name: str) -> Profile:
+    """The profile of that name: the catalogue's, or what `use` put in its place."""
+    profile = load_profile(name)
+    return _REPLACED.get(profile.name, profile)
+
+
+def use(*profiles: Profile) -> None:
+    """Predict with these in place of the catalogue's profiles of the same names; without any, with the catalogue's again."""
+    _REPLACED.clear()
+    _REPLACED.update({profile.name: profile for profile in profiles})
+    _limited.cache_clear()
+
+
+def limited(profile: Profile, watts: float | None = None, clock: float | None = None) -> Profile:
+    """`profile` with its power cap set to `watts` and its clock held at or below `clock` (Hz)."""
+    return _limited(_Identity(profile), watts, clock)
+
+
+class _Identity:
+    """A profile as a cache key: profiles are frozen but hold dicts, so they are told apart by who they are."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def __hash__(self) -> int:
+        return id(self.profile)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.profile is other.profile
+
+
+@cache
+def _limited(of: _Identity, watts: float | None, clock: float | None) -> Profile:
+    profile, sections = of.profile, {}
+    if watts is not None:
+        sections["power"] = _updated(profile.power, limit=watts)
+    if clock is not None and clock < profile.clock.boost:
+        sections["clock"] = _updated(profile.clock, boost=clock, voltage_at_boost=voltage_at(profile, clock))
+    return profile.model_copy(update=sections) if sections else profile
+
+
+def _updated(section: Any, **values: float) -> Any:
+    return section.model_copy(update=values)

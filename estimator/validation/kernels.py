@@ -1,0 +1,46 @@
+"""Suite "kernels": one kernel launched in a tight loop, at the operating point that this alone settles at."""
+
+from estimator.hardware.schema import Profile
+from estimator.model.work import Kernel
+from estimator.run.phase import Phase, price
+from estimator.run.stack import load_stack
+from estimator.validation import latent, signatures
+from estimator.validation.hardware import profile_of
+from estimator.validation.prediction import Prediction
+from estimator.validation.rows import Row
+
+STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one length
+BENCHMARKS = {
+    "gemm": signatures.gemm,
+    "context_attention": signatures.attention,
+    "generation_attention": signatures.attention,
+    "encoder_attention": signatures.attention,
+    "context_mla": latent.latent_attention,
+    "generation_mla": latent.latent_attention,
+    "mla_context_module": latent.latent_module,
+    "mla_generation_module": latent.latent_module,
+    "mla_bmm": latent.per_head_products,
+    "moe": signatures.mixture,
+    "computescale": signatures.quantise,
+    "scale_matrix": signatures.quantise,
+    "gdn": signatures.convolution_1d,
+    "mamba2": signatures.convolution_1d,
+}
+
+
+def predict(row: Row) -> Prediction:
+    """Time and energy of one call."""
+    kernels = BENCHMARKS[row.text("task")](row)
+    profile = profile_of(row)
+    return Prediction((priced(kernels, profile),), profile)
+
+
+_cache: dict[tuple[tuple[Kernel, ...], int], tuple[Profile, Phase]] = {}
+
+
+def priced(kernels: tuple[Kernel, ...], profile: Profile) -> Phase:
+    """The phase of these kernels; equal shapes on one profile are priced once."""
+    key = (kernels, id(profile))
+    if key not in _cache:
+        _cache[key] = (profile, price("forward", kernels, profile, load_stack(STACK)))  # the profile is kept: its id stays its own
+    return _cache[key][1]

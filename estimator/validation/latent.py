@@ -1,0 +1,77 @@
+"""Multi-head latent attention as DeepSeek-V3 has it (arXiv:2412.19437), stated as kernels: alone, and with its projections."""
+
+from estimator.model.work import Kernel, TensorSpec
+from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.signatures import FORMATS, Kernels, attention_kernel, kernel, product, quantised
+
+LATENT, ROTARY, QUERY_LATENT, HEAD = 512, 64, 1536, 128  # exact: sizes of multi-head latent attention, DeepSeek-V3 (arXiv:2412.19437)
+WIDTH = 7168  # exact: hidden size of DeepSeek-V3
+
+
+def latent_attention(row: Row) -> Kernels:
+    """The attention kernel of multi-head latent attention: expanded heads in prefill, one latent key head in decode."""
+    _, cache = _formats(row)
+    return (_latent(row.whole("batch_size"), row.whole("num_heads"), row, cache),)
+
+
+def _formats(row: Row) -> tuple[str, str]:
+    """Precision of the products, and format of the cache."""
+    compute, _, cache = row.text("precision").partition("/kv ")
+    if compute not in FORMATS or cache not in FORMATS:
+        raise NotPredicted(f"operands of an unknown format: {row.text('precision')!r}")
+    return compute, FORMATS[cache]
+
+
+def _latent(batch: int, heads: int, row: Row, cache: str) -> Kernel:
+    past = round(row.number("context_len", 0.0))
+    if row.text("task") in ("generation_mla", "mla_generation_module"):
+        query = TensorSpec((batch, heads, 1, LATENT + ROTARY), "bf16")
+        key, value = (TensorSpec((batch, 1, past + 1, size), cache) for size in (LATENT + ROTARY, LATENT))
+        out = TensorSpec((batch, heads, 1, LATENT), "bf16")
+        return attention_kernel(query, key, value, True, None, "bf16", reads=(query, key), writes=(out,))  # the value is a part of the key
+    new = row.whole("input_len")
+    query = TensorSpec((batch, heads, new, HEAD + ROTARY), "bf16")
+    key, value = (TensorSpec((batch, heads, past + new, size), "bf16") for size in (HEAD + ROTARY, HEAD))
+    return attention_kernel(query, key, value, True, None, "bf16")
+
+
+def latent_module(row: Row) -> Kernels:
+    """A whole module of multi-head latent attention as DeepSeek-V3 has it: down and up projections, attention, output.
+
+    In decode the up projections of keys and values are absorbed into the query and the output, one small product per head.
+    """
+    compute, cache = _formats(row)
+    batch, heads = row.whole("batch_size"), row.whole("num_heads")
+    decodes = row.text("task") == "mla_generation_module"
+    tokens = batch * (1 if decodes else row.whole("input_len"))
+    before = (
+        *_linear(tokens, QUERY_LATENT + LATENT + ROTARY, WIDTH, compute),
+        *_linear(tokens, heads * (HEAD + ROTARY), QUERY_LATENT, compute),
+    )
+    middle: Kernels
+    if decodes:
+        middle = (
+            _per_head(heads, tokens, LATENT, HEAD),
+            _latent(batch, heads, row, cache),
+            _per_head(heads, tokens, HEAD, LATENT),
+        )
+    else:
+        keys = tokens + batch * round(row.number("context_len", 0.0))
+        middle = (*_linear(keys, heads * 2 * HEAD, LATENT, compute), _latent(batch, heads, row, cache))
+    return (*before, *middle, *_linear(tokens, WIDTH, heads * HEAD, compute))
+
+
+def _linear(m: int, n: int, k: int, precision: str) -> Kernels:
+    return (*quantised(m, k, precision), product(m, n, k, precision))
+
+
+def _per_head(heads: int, m: int, n: int, k: int) -> Kernel:
+    a, b, out = (TensorSpec((heads, *shape), "bf16") for shape in ((m, k), (k, n), (m, n)))
+    return kernel("aten.bmm", "matmul", {"self": a, "mat2": b}, (out,), "bf16")
+
+
+def per_head_products(row: Row) -> Kernels:
+    """The absorbed up projection of latent attention: one product for each head, before or after attention."""
+    heads, tokens = row.whole("num_heads"), row.whole("num_tokens")
+    post = row.text("op_name").endswith("post")
+    return (_per_head(heads, tokens, HEAD, LATENT) if post else _per_head(heads, tokens, LATENT, HEAD),)

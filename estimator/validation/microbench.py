@@ -1,0 +1,49 @@
+"""Suite "microbench": idle boards, and one benchmark over a grid of clock and power limits."""
+
+from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.units import to_si
+from estimator.validation.chip import idle
+from estimator.validation.hardware import profile_of
+from estimator.validation.kernels import priced
+from estimator.validation.prediction import Prediction, Steady
+from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.signatures import format_of, product
+
+STREAM = TensorSpec((2**25,), "fp64")  # exact: BabelStream's default array
+TERMS = TensorSpec((2**28,), "fp64")  # exact: far beyond what starting a kernel costs
+PER_TERM = 8  # exact: operations of one term of the series: index, shift, square, add, reciprocal (two steps), accumulate
+
+
+def predict(row: Row) -> Prediction | Steady:
+    """Power of a board at rest, or time and energy of a benchmark at the row's clock and power limits."""
+    operation = row.text("op")
+    if operation.startswith("idle") and "active" not in operation:
+        return Steady(idle(profile_of(row)).power)
+    kernels = _kernels(operation, row)
+    clock = to_si(row.number("clock_limit_mhz", 0.0), "MHz", "Hz")
+    profile = profile_of(row, clock or None)
+    known = row.text("unit") == "iteration"
+    return Prediction((priced(kernels, profile),), profile, 1.0 if known else None)
+
+
+def _kernels(operation: str, row: Row) -> tuple[Kernel, ...]:
+    if operation.startswith("idle"):
+        one = TensorSpec((1,), "fp32")
+        return (_pointwise("a single element", "aten.add", (one,), one),)
+    if operation == "babelstream":
+        return (_pointwise("triad", "aten.add", (STREAM, STREAM), STREAM),)
+    if operation == "pi-solver":
+        step = Signature("aten.mul", (("self", TERMS),), (TERMS,))
+        return (
+            Kernel("series", "pointwise", "forward", "", (step,) * PER_TERM, reads=(), writes=(TensorSpec((1,), "fp64"),), format="fp64"),
+        )
+    if operation == "powervirus" and row.text("flops"):
+        format_of(row)
+        side = row.whole("size")
+        return (product(side, side, side, row.text("precision")),)
+    raise NotPredicted(f"what {row.text('task')!r} runs is not stated")
+
+
+def _pointwise(name: str, op: str, reads: tuple[TensorSpec, ...], written: TensorSpec) -> Kernel:
+    signature = Signature(op, tuple((f"in{index}", spec) for index, spec in enumerate(reads)), (written,))
+    return Kernel(name, "pointwise", "forward", "", (signature,), format=written.format)

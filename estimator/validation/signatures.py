@@ -1,0 +1,142 @@
+"""Kernels of published benchmarks, stated as signatures: matrix products, attention, mixtures of experts, quantisation."""
+
+from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.validation.rows import NotPredicted, Row
+
+Kernels = tuple[Kernel, ...]
+FORMATS = {
+    "bfloat16": "bf16", "bf16": "bf16", "float16": "fp16", "fp16": "fp16", "float32": "fp32", "fp32": "fp32", "tf32": "tf32",
+    "fp64": "fp64", "fp8": "fp8_e4m3", "fp8_block": "fp8_e4m3", "nvfp4": "fp4", "int8": "int8",
+}  # fmt: skip
+SCALE_BLOCK = {"fp8_block": 128, "nvfp4": 16}  # exact: operand elements that share one scale, by definition of the formats
+SCALE_FORMAT = {"fp8_block": "fp32", "nvfp4": "fp8_e4m3"}
+
+
+def format_of(row: Row) -> str:
+    """The operands' number format; raises `NotPredicted` for one that the rules do not state."""
+    text = row.text("precision")
+    try:
+        return FORMATS[text]
+    except KeyError:
+        raise NotPredicted(f"operands of two widths or of an unknown format: {text!r}") from None
+
+
+def kernel(op: str, kind: str, arguments: dict, outputs: tuple[TensorSpec, ...], number_format: str, **rest) -> Kernel:
+    """One operation as a launch of its own."""
+    signature = Signature(op, tuple(arguments.items()), outputs)
+    return Kernel(op, kind, "forward", "", (signature,), format=number_format, **rest)
+
+
+def product(m: int, n: int, k: int, precision: str = "bfloat16") -> Kernel:
+    """C = A B with operands of one precision, their scales where it has them, and a result in bf16 (or wider)."""
+    number_format = FORMATS[precision]
+    a, b = TensorSpec((m, k), number_format), TensorSpec((k, n), number_format)
+    out = TensorSpec((m, n), "bf16" if number_format in ("fp8_e4m3", "fp4", "int8") else number_format)
+    if precision not in SCALE_BLOCK:
+        return kernel("aten.mm", "matmul", {"self": a, "mat2": b}, (out,), number_format)
+    block, kind = SCALE_BLOCK[precision], SCALE_FORMAT[precision]
+    rows = {"scale_a": TensorSpec((m, k / block), kind)}
+    shared = block if kind == "fp32" else 1  # fp8 blocks are square for weights: one scale for 128 × 128 of them
+    scales = rows | {"scale_b": TensorSpec((k / block, n / shared), kind)}
+    return kernel("aten._scaled_mm", "matmul", {"self": a, "mat2": b} | scales, (out,), number_format)
+
+
+def quantised(m: float, k: float, precision: str) -> Kernels:
+    """What a linear layer does to its bf16 input before a product in a narrower format: one pass that scales and converts."""
+    number_format = FORMATS[precision]
+    if number_format not in ("fp8_e4m3", "fp4", "int8"):
+        return ()
+    wide, narrow = TensorSpec((m, k), "bf16"), TensorSpec((m, k), number_format)
+    scales = (TensorSpec((m, k / SCALE_BLOCK[precision]), SCALE_FORMAT[precision]),) if precision in SCALE_BLOCK else ()
+    scale = Signature("aten.mul", (("self", wide),), (narrow,))
+    return (Kernel("quantise", "pointwise", "forward", "", (scale,), reads=(wide,), writes=(narrow, *scales), format="bf16"),)
+
+
+def gemm(row: Row) -> Kernels:
+    """A linear layer without bias: m × k times k × n, its bf16 input converted first where the product is narrower."""
+    format_of(row)
+    m, n, k, precision = row.whole("m"), row.whole("n"), row.whole("k"), row.text("precision")
+    return (*quantised(m, k, precision), product(m, n, k, precision))
+
+
+def attention_kernel(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, causal: bool, window: int | None, number_format: str, **rest
+) -> Kernel:
+    """Fused attention of `query` on `key` and `value`, computed in `number_format`; the output is bf16 where that is narrower."""
+    arguments = {
+        "query": query, "key": key, "value": value, "mask": None, "dropout": 0.0, "causal": causal, "scale": None, "window": window,
+    }  # fmt: skip
+    out = TensorSpec((*query.shape[:-1], value.shape[-1]), "bf16" if number_format.startswith("fp8") else number_format)
+    return kernel("est.attention", "attention", arguments, (out,), number_format, **rest)
+
+
+def attention(row: Row) -> Kernels:
+    """Prefill, decode or encoder attention of `num_heads` query heads on `num_kv_heads` key heads."""
+    compute, _, cache = row.text("precision").partition("/kv ")
+    if compute not in FORMATS or (cache or compute) not in FORMATS:
+        raise NotPredicted(f"operands of an unknown format: {row.text('precision')!r}")
+    if cache == "fp8" and row.text("kernel_source").startswith("vllm_fl"):
+        compute = cache  # vLLM's flash kernels are given fp8 queries with an fp8 cache
+    batch, heads, size = row.whole("batch_size"), row.whole("num_heads"), row.whole("head_dim")
+    decodes = row.text("task") == "generation_attention"
+    past = row.whole("context_len") if decodes else round(row.number("context_len", 0.0))
+    new = 1 if decodes else row.whole("input_len")
+    keys = past if decodes else past + new
+    query = TensorSpec((batch, heads, new, size), FORMATS[compute])
+    key = TensorSpec((batch, row.whole("num_kv_heads", heads), keys, size), FORMATS[cache or compute])
+    window = round(row.number("window", 0.0)) or None
+    return (attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute]),)
+
+
+def mixture(row: Row) -> Kernels:
+    """A gated mixture of experts after routing: gate and up in one grouped product, activation, down, weighted sum.
+
+    `experts` are shared by `moe_ep` devices, each with its part of the rows; experts are taken as equally likely, whatever the
+    column `distribution` says.
+    """
+    number_format = format_of(row)
+    gates = 1 if "nongated" in row.text("kernel_source") else 2
+    tokens, hidden, inter = row.whole("num_tokens"), row.whole("hidden"), row.whole("inter")
+    share = row.number("moe_ep", 1.0)
+    rows, experts = max(1.0, tokens * row.number("topk") / share), row.number("experts") / share
+    middle = TensorSpec((rows, inter), "bf16")
+    return (
+        *quantised(tokens, hidden, row.text("precision")),
+        _grouped(rows, hidden, gates * inter, experts, number_format),
+        _pointwise("aten.mul" if gates == 2 else "aten.relu", TensorSpec((rows, gates * inter), "bf16"), middle),
+        *quantised(rows, inter, row.text("precision")),
+        _grouped(rows, inter, hidden, experts, number_format),
+        _pointwise("aten.mul", TensorSpec((rows, hidden), "bf16"), TensorSpec((tokens, hidden), "bf16")),
+    )
+
+
+def _grouped(rows: float, k: int, n: int, experts: float, number_format: str) -> Kernel:
+    a, b = TensorSpec((rows, k), number_format), TensorSpec((experts, k, n), number_format)
+    return kernel("est.grouped_mm", "matmul", {"input": a, "weight": b}, (TensorSpec((rows, n), "bf16"),), number_format)
+
+
+def _pointwise(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:
+    return kernel(op, "pointwise", {"self": read}, (written,), read.format)
+
+
+def quantise(row: Row) -> Kernels:
+    """From bf16 to fp8: the largest magnitude of the matrix, or scaling with a known one."""
+    matrix = TensorSpec((row.whole("m"), row.whole("k")), "bf16")
+    if row.text("task") == "computescale":
+        return (kernel("aten.amax", "reduction", {"self": matrix}, (TensorSpec((1,), "bf16"),), "bf16"),)
+    return (_pointwise("aten.mul", matrix, TensorSpec(matrix.shape, "fp8_e4m3")),)
+
+
+def convolution_1d(row: Row) -> Kernels:
+    """Causal depth-wise convolution over time of a recurrent layer's inputs, with its activation."""
+    if row.text("kernel_source") != "causal_conv1d_fn":
+        raise NotPredicted(f"no rule for the recurrence {row.text('kernel_source')!r}")
+    tokens, taps = row.number("num_tokens"), row.number("d_conv")
+    if row.text("task") == "gdn":
+        channels = 2 * row.number("num_k_heads") * row.number("head_k_dim") + row.number("num_v_heads") * row.number("head_v_dim")
+    else:
+        channels = row.number("nheads") * row.number("head_dim") + 2 * row.number("n_groups") * row.number("d_state")
+    x = TensorSpec((tokens, channels), "bf16")
+    products = TensorSpec((tokens, channels, taps), "bf16")  # a multiply-add per tap, on the vector units
+    flop = tuple(Signature("aten.mul", (("self", products),), (products,)) for _ in range(2))
+    return (Kernel("conv1d", "pointwise", "forward", "", flop, reads=(x,), writes=(x,), format="bf16"),)

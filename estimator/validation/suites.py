@@ -1,0 +1,55 @@
+"""Which suite a row belongs to, what predicts it, and by what its rows are grouped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from estimator.validation import kernels, microbench, serving, training
+from estimator.validation.prediction import Prediction, Steady
+from estimator.validation.rows import NotPredicted, Row
+
+Predictor = Callable[[Row], Prediction | Steady]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A name, the predictor of each kind of row, and the labels that its groups are made of."""
+
+    name: str
+    kinds: dict[str, Predictor]
+    by: tuple[str, ...]
+
+
+def _later(reason: str) -> Predictor:
+    def refuse(row: Row) -> Prediction:
+        raise NotPredicted(reason)
+
+    return refuse
+
+
+SUITES = (
+    Suite("kernels", {"kernel": kernels.predict}, ("hardware", "task", "precision", "cap")),
+    Suite("microbench", {"microbench": microbench.predict}, ("hardware", "op")),
+    Suite("training", {"training_epoch": training.epoch, "training_step": _later("batch and steps of a window are not stated")},
+          ("hardware", "network", "dataset")),
+    Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
+          ("hardware", "task", "model")),
+    Suite("diffusion", {"diffusion": _later("no diffusion architecture is bundled yet")}, ("hardware", "task")),
+    Suite("inference", {"inference_batch1": serving.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source")),
+    Suite("systems", {"inference": _later("power at the wall of a whole system: hosts are not in the estimate yet"),
+                      "host_power": _later("host power: hosts are not in the estimate yet")}, ("hardware", "task")),
+    Suite("training-runs", {"training_run": _later("many devices: parallel training is not predicted yet")}, ("source",)),
+)  # fmt: skip
+BY_KIND = {kind: suite for suite in SUITES for kind in suite.kinds}
+NAMES = tuple(suite.name for suite in SUITES)
+
+
+def kind_of(row: Row) -> str:
+    """The row's kind; a microbenchmark of a known kernel is of the kind "kernel"."""
+    kind = row.text("kind")
+    return "kernel" if kind == "microbench" and row.text("task") in kernels.BENCHMARKS else kind
+
+
+def suite_of(row: Row) -> str:
+    """Name of the suite that predicts the row; "" for a kind that none does."""
+    found = BY_KIND.get(kind_of(row))
+    return found.name if found else ""
