@@ -24,10 +24,11 @@ from torch._inductor.virtualized import V
 
 from estimator.model.fusion import kernels
 from estimator.model.rules import work_of
+from estimator.model.rules.registry import FUSING_KINDS
 from estimator.model.tracing import trace
 
 ATTENTION = "plain"
-BACKEND = {"cpu_backend": "triton"}
+BACKEND = {"cpu_backend": "triton", "force_pointwise_cat": True}
 LLAMA = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 2, "num_attention_heads": 16, "num_key_value_heads": 16,
          "vocab_size": 32000, "pad_token_id": 0}  # fmt: skip
 TEXT, IMAGE, SPEECH = "text", "image", "speech"
@@ -45,7 +46,7 @@ RULE_WRITTEN_ON = {
     "mamba-2": (TEXT, transformers.Mamba2ForCausalLM, transformers.Mamba2Config(
         num_hidden_layers=2, hidden_size=1024, num_heads=32, n_groups=1, vocab_size=32000)),
     "resnet-50": (IMAGE, transformers.ResNetForImageClassification, transformers.ResNetConfig(num_labels=1000)),
-    "mobilenet-v2": (IMAGE, transformers.MobileNetV2ForImageClassification, transformers.MobileNetV2Config(num_labels=1000)),
+    "mobilenet-v2": (IMAGE, transformers.MobileNetV2ForImageClassification, transformers.MobileNetV2Config(num_labels=1000, classifier_dropout_prob=0.0)),
 }  # fmt: skip
 HELD_OUT = {
     "gemma-3": (TEXT, transformers.Gemma3ForCausalLM, transformers.Gemma3TextConfig(**LLAMA, head_dim=64)),
@@ -80,12 +81,12 @@ class Step(torch.nn.Module):
 
 
 def build(name, training, device):
-    """A step in eval mode, so that no random numbers are drawn, and its inputs; values are never touched."""
+    """A step without random numbers (no dropout; batch norm as in training) and its inputs; values are never touched."""
     kind, model_class, config = (RULE_WRITTEN_ON | HELD_OUT)[name]
     if not config._attn_implementation_internal:
         config._attn_implementation_internal = ATTENTION
     with torch.device("meta"):
-        model = model_class(config).eval()
+        model = model_class(config).train(training and kind == IMAGE)
     model = model.to_empty(device=device)
     model.tie_weights()
     ids = torch.zeros(2, 256, dtype=torch.long, device=device)
@@ -197,7 +198,7 @@ def ours(name, training):
     found = []
     for kernel in kernels(trace(step, backward=training, **inputs), "fused"):
         work = work_of(kernel)
-        kind = "fused" if kernel.reads is not None or kernel.kind in ("pointwise", "reduction", "gather", "copy", "creation") else "library"
+        kind = "fused" if kernel.kind in FUSING_KINDS else "library"
         found += [(kind, work.read + work.write, kernel)] * kernel.launches
     return found
 

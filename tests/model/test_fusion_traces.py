@@ -85,7 +85,7 @@ def test_a_traced_model_moves_less_when_fused(traced):
     eager, fused = kernels(traced, "eager"), kernels(traced, "fused")
     assert moved(fused) < moved(eager)
     assert moved(fused) > traced.parameter_bytes  # every weight is read once at least
-    assert totals(fused)["launches"] < 0.8 * totals(eager)["launches"]
+    assert totals(fused)["launches"] < 0.85 * totals(eager)["launches"]  # sums across rows stay by themselves
     for unit in FLOP:
         assert totals(fused)[unit] == pytest.approx(totals(eager)[unit], rel=1e-12, abs=0)
 

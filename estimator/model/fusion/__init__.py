@@ -8,6 +8,7 @@ leaves a group (see `traffic`). Either way identical launches, in one layer or o
 from typing import Any
 
 from estimator.errors import unknown_name
+from estimator.model.fusion.accumulation import accumulations, part_of_product
 from estimator.model.fusion.dataflow import Dataflow
 from estimator.model.fusion.folding import fold, unfold
 from estimator.model.fusion.groups import group_calls
@@ -18,7 +19,7 @@ from estimator.model.work import Kernel
 
 __all__ = ["fold", "kernels", "unfold"]
 MODES = ("eager", "fused")
-KIND_ORDER = ("reduction", "gather", "pointwise", "copy", "creation")  # the member that decides how fast a group runs
+KIND_ORDER = ("matmul", "reduction", "gather", "pointwise", "copy", "creation")  # the member that decides how fast a group runs
 
 
 def kernels(trace: Any, fusion: str = "eager") -> tuple[Kernel, ...]:
@@ -33,8 +34,11 @@ def kernels(trace: Any, fusion: str = "eager") -> tuple[Kernel, ...]:
     singles = [_Single(operation) for operation in per_signature]
     if fusion == "eager":
         return fold(singles[call.signature].kernel(call) for call in calls)
-    groups = group_calls(calls, per_signature)
-    traffic = Traffic(Dataflow(calls, per_signature, groups, trace.outputs))
+    per_call = [per_signature[call.signature] for call in calls]
+    accumulated = accumulations(calls, per_call, trace.outputs)
+    per_call = [part_of_product(operation) if index in accumulated else operation for index, operation in enumerate(per_call)]
+    groups = group_calls(calls, per_call, accumulated)
+    traffic = Traffic(Dataflow(calls, per_call, groups, trace.outputs))
     return fold(_kernel(members, calls, singles, traffic) for members in groups)
 
 

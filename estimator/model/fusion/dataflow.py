@@ -17,7 +17,7 @@ class Dataflow:
 
     def __init__(self, calls: list[Any], operations: list[Operation], groups: list[list[int]], outputs: Iterable[int]) -> None:
         self.calls, self.outputs = calls, frozenset(outputs)
-        self.operation = [operations[call.signature] for call in calls]
+        self.operation = operations
         self.read = [_touched(call.reads, operation.reads) for call, operation in zip(calls, self.operation)]
         self.written = [_written(call, operation) for call, operation in zip(calls, self.operation)]
         self.group_of = {index: number for number, members in enumerate(groups) for index in members}

@@ -1,53 +1,62 @@
 """Which calls share a launch: the level rule.
 
-The level of a call is the largest number of library kernels (matrix products, convolutions, attention, sorts, scatters) on a
-path to it. Calls of one level and phase have no library kernel between them, so a compiler can join them: it joins a producer
-with its consumer, and calls over equally many elements that read the same tensor. That is what torch's Inductor does in
-effect, whose scheduler fuses along edges first and siblings after.
+The level of a call counts the library kernels (matrix products, convolutions, attention, sorts, scatters) on the longest path
+to it. Calls of one level and phase have no library kernel between them, so a compiler can join them: it joins a producer with
+its consumer, and calls over equally many elements that read the same tensor. That is what torch's Inductor does in effect,
+whose scheduler fuses along edges first and siblings after. Even levels walk their tensors in memory order; a sum across rows
+needs another order, so it follows on the odd level after, with what is computed for it alone.
 """
 
 import tomllib
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from estimator.model.fusion.operation import Operation
 
 
-def group_calls(calls: list[Any], operations: list[Operation]) -> list[list[int]]:
-    """Indices of calls that share a launch, groups and members in the order of the calls. Linear in the calls."""
+def group_calls(calls: list[Any], operations: list[Operation], accumulated: Mapping[int, int] = MappingProxyType({})) -> list[list[int]]:
+    """Indices of calls that share a launch, groups and members in the order of the calls. Linear in the calls.
+
+    operations: that of each call. accumulated: additions and the products that do them.
+    """
     levels = _levels(calls, operations)
     _delay(levels, calls, operations)
     joined = _Partition(len(calls), max_fusion_size())
     written_by: dict[int, int] = {}
     siblings: dict[tuple, int] = {}
     for index, call in enumerate(calls):
-        operation = operations[call.signature]
+        operation = operations[index]
         if operation.fuses:
             for storage in call.reads:
                 producer = written_by.get(storage)
-                if producer is not None and levels[producer] == levels[index] and _joins(calls[producer], call, operations):
+                if (
+                    producer is not None
+                    and levels[producer] == levels[index]
+                    and not operations[producer].ends_level
+                    and calls[producer].phase == call.phase
+                ):
                     joined.join(producer, index)
                 sibling = siblings.setdefault((storage, levels[index], call.phase, operation.domain), index)
                 joined.join(sibling, index)
         for storage in call.writes:
             written_by[storage] = index
+    for addition, product in accumulated.items():
+        joined.join(product, addition)
     return joined.groups()
 
 
-def _joins(producer: Any, consumer: Any, operations: list[Operation]) -> bool:
-    return not operations[producer.signature].ends_level and producer.phase == consumer.phase
-
-
 def _levels(calls: list[Any], operations: list[Operation]) -> list[int]:
-    """Library kernels on the longest path to each call, by what it reads and what it overwrites."""
+    """Twice the library kernels on the longest path to each call, by what it reads and what it overwrites; odd for sums across rows."""
     ready: dict[int, int] = {}  # level from which a storage's content can be used
     levels = []
-    for call in calls:
-        level = max((ready.get(storage, 0) for storage in (*call.reads, *call.writes)), default=0)
+    for call, operation in zip(calls, operations):
+        level = max((ready.get(storage, 0) for storage in (*call.reads, *call.writes)), default=0) | operation.across
         levels.append(level)
-        after = level + operations[call.signature].ends_level
+        after = (level | 1) + 1 if operation.ends_level else level
         for storage in call.writes:
             ready[storage] = after
     return levels
@@ -59,7 +68,7 @@ def _delay(levels: list[int], calls: list[Any], operations: list[Operation]) -> 
     for index in reversed(range(len(calls))):
         call = calls[index]
         in_place = any(storage in call.reads for storage in call.writes)
-        if not operations[call.signature].ends_level and not in_place:
+        if not operations[index].ends_level and not in_place:
             wanted = set().union(*(users[storage] for storage in call.writes))
             if len(wanted) == 1:
                 level, phase = next(iter(wanted))

@@ -42,7 +42,8 @@ class Traffic:
             for storage, spec in self.flow.written[index]:
                 written[storage] = max(spec, written.get(storage, spec), key=_bytes)
         group = self.flow.group_of[members[0]]
-        return tuple(spec for storage, spec in written.items() if self._stored(storage, group))
+        statistics = (self.backward.statistics[storage] for storage in written if storage in self.backward.statistics)
+        return (*(spec for storage, spec in written.items() if self._stored(storage, group)), *statistics)
 
     def _stored(self, storage: int, group: int) -> bool:
         if storage in self.backward.sources:

@@ -95,3 +95,10 @@ def gradient_sums_first(op: Signature) -> Touch:
     """The sums of the gradient, and of the gradient times the input, enter every element's gradient."""
     gradient = next(name for name in ("grad_out", "grad_output") if op.get(name) is not None)
     return Touch(twice=("input", gradient))
+
+
+@touches("aten.native_layer_norm_backward", "aten._fused_rms_norm_backward")
+def weight_gradients_apart(op: Signature) -> Touch:
+    """The gradient of the input sums along rows, those of the weights across them: two passes where both are wanted."""
+    mask = op.get("output_mask", ())
+    return Touch(twice=("grad_out", "input") if mask and mask[0] and any(mask[1:]) else ())
