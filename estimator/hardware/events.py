@@ -24,10 +24,17 @@ Counts = dict[tuple[str, str], float]  # (component, event) -> events
 def count_events(demand: Demand, profile: Profile) -> Counts:
     """Switching events of one launch, by (component, event)."""
     counts: Counts = defaultdict(float)
-    for component, event, count in (*_matrix_events(demand, profile), *_lane_events(demand, profile), *_byte_events(demand)):
+    for component, event, count in each_event(demand, profile):
         if count:
             counts[component, event] += count
     return dict(counts)
+
+
+def each_event(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
+    """(component, event, events) of one launch, one by one; a profile of arrays gives arrays."""
+    yield from _matrix_events(demand, profile)
+    yield from _lane_events(demand, profile)
+    yield from _byte_events(demand)
 
 
 def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
@@ -78,6 +85,6 @@ def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
         "instruction": profile.instruction.capacitance,
         "clock_cycle": profile.clock.tree_capacitance * profile.die.powered_transistors,
     }
-    energy = {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": float(profile.memory.energy_per_bit)}
+    energy = {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": 1 * profile.memory.energy_per_bit}
     share = load_facts("physics/what_if")["data_share"]
     return {event: joules * (1 - share[event] * (1 - profile.activity)) for event, joules in energy.items()}

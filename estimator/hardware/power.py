@@ -40,7 +40,7 @@ def leakage_growth(profile: Profile, voltage: float, temperature: float) -> floa
     """Relative growth of leakage per kelvin, d ln P / dT of its law: 1 / T_L - η (V - V0) / (n vT T)."""
     process = profile.process
     drain = process.barrier_lowering * (voltage - process.leakage_voltage) / (process.subthreshold_ideality * thermal_voltage(temperature))
-    return float(1 / process.leakage_temperature_efold - drain / temperature)
+    return 1 / process.leakage_temperature_efold - drain / temperature
 
 
 def junction_temperature(profile: Profile, voltage: float, other: float) -> float:

@@ -49,13 +49,17 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     l2 = cycles.pop("L2", 0.0)
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
-    memory = demand.memory_bytes / (profile.memory.bandwidth * profile.achievable.memory * demand.memory_share)
-    return Duration(max(busy, l2), resource if busy >= l2 else "L2", memory, demand.overhead, demand.interval)
+    return Duration(max(busy, l2), resource if busy >= l2 else "L2", memory_seconds(demand, profile), demand.overhead, demand.interval)
+
+
+def memory_seconds(demand: Demand, profile: Profile) -> float:
+    """Seconds that off-chip memory needs for one launch."""
+    return demand.memory_bytes / (profile.memory.bandwidth * profile.achievable.memory * demand.memory_share)
 
 
 def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
     """Core clock cycles that each on-chip resource needs for one launch."""
-    processors = float(profile.die.multiprocessors)
+    processors = profile.die.multiprocessors
     vector = rate(profile, "vector", demand.vector_format) * processors * profile.achievable.vector
     cycles = {
         "vector": demand.vector_ops / vector,
@@ -74,7 +78,7 @@ def rate(profile: Profile, unit: str, number_format: str) -> float:
     """Multiply-adds per clock and multiprocessor; raises `ProfileError` where the unit lacks the format."""
     section = getattr(profile, unit)
     try:
-        return float(section.fma_per_clock[number_format])
+        return section.fma_per_clock[number_format]
     except (AttributeError, KeyError):
         known = ", ".join(section.fma_per_clock) if section else "no such unit"
         raise ProfileError(

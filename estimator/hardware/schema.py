@@ -79,7 +79,7 @@ class Die(Section):
     @property
     def powered_transistors(self) -> float:
         """Transistors that leak and are clocked: all of them unless `powered_share` says otherwise."""
-        return float(self.transistors if self.powered_share is None else self.transistors * self.powered_share)
+        return self.transistors if self.powered_share is None else self.transistors * self.powered_share
 
 
 class Clock(Section):

@@ -7,7 +7,7 @@ from estimator.model.rules import work_of
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
 from estimator.run.attention import attention_l2_bytes, attention_slots
 from estimator.run.formats import lane_format, matrix_unit
-from estimator.run.stack import Stack
+from estimator.run.stack import Stack, terms
 from estimator.run.tiling import best_tiling
 
 
@@ -26,10 +26,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         vector_format=lane_format(kernel.format),
         l2_bytes=l2_bytes,
         memory_bytes=memory_bytes,
-        memory_share=stack.attention_memory_share if kernel.kind == "attention" else 1.0,
-        overlap=stack.softmax_overlap if kernel.kind == "attention" else 1.0,
-        overhead=stack.kernel_overhead,
-        interval=stack.launch_interval,
+        **terms(kernel.kind, stack),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from estimator.hardware.demand import Demand
 from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
 from estimator.hardware.operating_point import Load, OperatingPoint, settle, static_power
 from estimator.hardware.roofline import Duration, duration
@@ -10,7 +11,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.work import Kernel
 from estimator.run.demands import demand_of
-from estimator.run.stack import Stack
+from estimator.run.stack import Stack, host_seconds
 
 HOST = "host"
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
@@ -36,10 +37,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a phase was priced from, so that it can be priced at another clock without looking at its kernels again."""
+    """What a phase was priced from, so that it can be priced at another clock or with other numbers, its kernels left alone.
+
+    `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to.
+    """
 
     profile: Profile
     loads: tuple[Load, ...]
+    stack: Stack | None = None
+    demands: tuple[Demand, ...] = ()
+    kinds: tuple[str, ...] = ()
+    sequences: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,27 +64,29 @@ class Phase:
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
     parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
-    loads = tuple(load for _, load, _ in parts)
+    loads = tuple(load for _, _, load, _ in parts)
     point = settle(profile, loads)
-    entries = tuple(_entry(kernel, load, traffic, profile, point) for kernel, load, traffic in parts)
-    return Phase(name, steps, point, entries, Basis(profile, loads))
+    entries = tuple(_entry(kernel, load, traffic, profile, point) for kernel, _, load, traffic in parts)
+    basis = Basis(profile, loads, stack, tuple(demand for _, demand, _, _ in parts), tuple(kernel.kind for kernel in kernels))
+    return Phase(name, steps, point, entries, basis)
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:
     """The time in which the device waits for the host, once a step and for each of `sequences` in flight, and its energy."""
-    seconds = stack.step_overhead + sequences * stack.sequence_overhead
+    seconds = host_seconds(stack, sequences)
     load = Load(steps, {}, Duration(0.0, HOST, 0.0, 0.0, seconds))
     point = settle(profile, [load])
-    return Phase(HOST, steps, point, (_entry(None, load, {}, profile, point),), Basis(profile, (load,)))
+    basis = Basis(profile, (load,), stack, (Demand(interval=seconds),), (HOST,), sequences)
+    return Phase(HOST, steps, point, (_entry(None, load, {}, profile, point),), basis)
 
 
-def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple[Kernel, Load, dict[str, float]]:
+def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple[Kernel, Demand, Load, dict[str, float]]:
     demand = demand_of(kernel, profile, stack)
     counts = count_events(demand, profile)
     shared = sum(count for (_, event), count in counts.items() if event == "shared_bit") / BITS_PER_BYTE
     registers = sum(count for (_, event), count in counts.items() if event == "register_bit") / BITS_PER_BYTE
     traffic = {"register": registers, "shared": shared, "l2": demand.l2_bytes, "memory": demand.memory_bytes}
-    return kernel, Load(kernel.launches * steps, counts, duration(demand, profile)), traffic
+    return kernel, demand, Load(kernel.launches * steps, counts, duration(demand, profile)), traffic
 
 
 def _entry(kernel: Kernel | None, load: Load, traffic: dict[str, float], profile: Profile, point: OperatingPoint) -> Entry:

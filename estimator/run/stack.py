@@ -27,6 +27,22 @@ class Stack(Section):
     fp32_matmul_as_tf32: Number
 
 
+def terms(kind: str, stack: Stack) -> dict[str, float]:
+    """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
+    attention = kind == "attention"
+    return {
+        "memory_share": stack.attention_memory_share if attention else 1.0,
+        "overlap": stack.softmax_overlap if attention else 1.0,
+        "overhead": stack.kernel_overhead,
+        "interval": stack.launch_interval,
+    }
+
+
+def host_seconds(stack: Stack, sequences: float = 0.0) -> float:
+    """Seconds of one step in which the device waits for the host, with `sequences` in flight."""
+    return stack.step_overhead + sequences * stack.sequence_overhead
+
+
 def list_stacks() -> list[str]:
     """Names of the bundled software stacks."""
     return sorted(path.stem for path in (profiles_dir() / "stack").glob("*.toml"))
