@@ -82,9 +82,10 @@ def _predict(row: Row) -> Prediction | Steady:
     kind = kind_of(row)
     if kind not in BY_KIND:
         raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
+    prediction = BY_KIND[kind].kinds[kind](row)
     if row.energy is None and row.time is None:
         raise RowFault("energy_j_per_unit", "and time_s_per_unit are both empty: nothing was measured")
-    return BY_KIND[kind].kinds[kind](row)
+    return prediction
 
 
 def result(row: Row, prediction: Prediction | Steady) -> Result:

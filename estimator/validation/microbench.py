@@ -41,7 +41,7 @@ def _kernels(operation: str, row: Row) -> tuple[Kernel, ...]:
         format_of(row)
         side = row.whole("size")
         return (product(side, side, side, row.text("precision")),)
-    raise NotPredicted(f"what {row.text('task')!r} runs is not stated")
+    raise NotPredicted("what the benchmark runs is not stated")
 
 
 def _pointwise(name: str, op: str, reads: tuple[TensorSpec, ...], written: TensorSpec) -> Kernel:

@@ -27,7 +27,7 @@ def architecture_of(row: Row) -> Architecture:
     text = row.text("model_id").lower()
     name = _bundled().get(workloads()["model"].get(text, text))
     if name is None:
-        raise NotPredicted(f"no bundled architecture of {row.text('model_id')!r}")
+        raise NotPredicted("no bundled architecture of this model")
     model = load_architecture(name)
     written = row.text("precision").lower()
     if written and not written.startswith(WIDE[model.format]):
@@ -59,6 +59,8 @@ def query(row: Row) -> Prediction:
     """One query at a time in eager mode: a forward pass, or a prompt and its output tokens."""
     on_one_device(row)
     model, profile = architecture_of(row), profile_of(row)
+    if model.kind != "vision" and not row.text("input_len"):
+        raise NotPredicted("the length of the text is not stated")
     length = {"prompt_tokens": row.whole("input_len")} if model.kind != "vision" else {}
     if "decode" in model.programs:
         length["output_tokens"] = row.whole("output_len")
