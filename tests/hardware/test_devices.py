@@ -157,6 +157,11 @@ def test_a_device_is_a_short_file_with_its_own_names(path):
     assert not above or "aliases" in table  # or it would answer to its parent's names
 
 
+def test_a_name_means_one_file_in_all_folders():
+    names = [path.stem for part in (*catalogue.PARTS, "device") for path in (ROOT / part).glob("*.toml")]
+    assert sorted(set(names)) == sorted(names)
+
+
 OTHER_BOOST = [path for path in FILES if "boost" in raw(path).get("clock", {}) and "boost" in inherited(path).get("clock", {})]
 
 
