@@ -39,13 +39,12 @@ def test_a_name_means_one_part(alias, name):
     assert load_profile(alias.upper()) == load_profile(alias.lower())
 
 
-def test_an_alias_in_two_files_is_an_error(tmp_path, monkeypatch):
+def test_an_alias_in_two_files_is_an_error(tmp_path):
     (tmp_path / "device").mkdir()
     write(tmp_path / "device", "one", 'aliases = ["X1"]')
     write(tmp_path / "device", "two", 'aliases = ["x1"]')
-    monkeypatch.setattr(catalogue, "profiles_dir", lambda: tmp_path)
     with pytest.raises(ProfileError, match="alias 'x1' belongs to both 'one' and 'two'; keep it in one of them"):
-        catalogue._aliases.__wrapped__()
+        catalogue._aliases(tmp_path)
 
 
 def test_a_bare_name_says_which_part_it_means():

@@ -10,6 +10,7 @@ import pytest
 from estimator.hardware import catalogue
 from estimator.hardware.catalogue import list_profiles, load_profile
 from estimator.hardware.events import BITS_PER_BYTE
+from estimator.hardware.inheritance import PARTS, TEXT
 from estimator.hardware.power import idle_power
 from estimator.model.work import BYTES
 from estimator.run.formats import ARITHMETIC
@@ -27,14 +28,14 @@ def raw(path: Path) -> dict:
 
 
 def inherited(path: Path) -> dict:
-    return catalogue._resolve({"inherits": raw(path).get("inherits", [])}, path.name, path.parent, ())
+    return catalogue.inherited(raw(path), path.name, path.parent)
 
 
 def numbers(table: dict, prefix: str = "") -> dict[str, tuple]:
     """Every number of a raw table by dotted path as (value, unit, low, high)."""
     found = {}
     for key, value in table.items():
-        if key in catalogue.TEXT | {"inherits", "source", "status"}:
+        if key in TEXT | {"inherits", "source", "status"}:
             continue
         if isinstance(value, dict) and "value" not in value:
             found |= numbers(value, f"{prefix}{key}.")
@@ -158,7 +159,7 @@ def test_a_device_is_a_short_file_with_its_own_names(path):
 
 
 def test_a_name_means_one_file_in_all_folders():
-    names = [path.stem for part in (*catalogue.PARTS, "device") for path in (ROOT / part).glob("*.toml")]
+    names = [path.stem for part in (*PARTS, "device") for path in (ROOT / part).glob("*.toml")]
     assert sorted(set(names)) == sorted(names)
 
 
