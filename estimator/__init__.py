@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from estimator.hardware.catalogue import list_profiles as list_profiles
     from estimator.hardware.catalogue import load_profile as load_profile
     from estimator.model.architecture import list_models as list_models
+    from estimator.model.architecture import load_architecture as load_architecture
     from estimator.model.tracing import trace as trace
+    from estimator.model.transform import prune as prune
+    from estimator.model.transform import quantize as quantize
     from estimator.report.estimate import Estimate as Estimate
     from estimator.run.settings import Inference as Inference
     from estimator.run.settings import Training as Training
@@ -34,7 +37,10 @@ _HOME = {
     "estimate": "estimator.api",
     "list_models": "estimator.model.architecture",
     "list_profiles": "estimator.hardware.catalogue",
+    "load_architecture": "estimator.model.architecture",
     "load_profile": "estimator.hardware.catalogue",
+    "prune": "estimator.model.transform",
+    "quantize": "estimator.model.transform",
     "sweep": "estimator.api",
     "trace": "estimator.model.tracing",
 }

@@ -10,8 +10,11 @@ from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
 from estimator.model.trace import Trace
+from estimator.model.transform import quantize
+from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
+from estimator.run.formats import multiplies
 from estimator.run.plan import plan
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
@@ -20,7 +23,13 @@ Hardware = str | Path | Mapping[str, Any] | Profile
 
 
 def estimate(
-    model: Any, hw: Hardware = "H100", run: Inference | Training | None = None, *, inputs: Any = None, stack: str | None = None
+    model: Any,
+    hw: Hardware = "H100",
+    run: Inference | Training | None = None,
+    *,
+    inputs: Any = None,
+    stack: str | None = None,
+    weights: str | None = None,
 ) -> Estimate:
     """Predict the energy of running `model` on `hw`; nothing is run on real hardware.
 
@@ -28,7 +37,8 @@ def estimate(
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
     `run`: `Inference` (default) or `Training`. `stack`: "eager", "compiled" or "serving"; by default serving for generating
-    language models, else eager.
+    language models, else eager. `weights`: how inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or
+    "nvfp4" (see `quantize`, which also takes a group size; `prune` makes a model sparse or smaller); by default as traced.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
@@ -37,6 +47,8 @@ def estimate(
     if not isinstance(run, (Inference, Training)):
         raise InvalidSetting(f"run={run!r}: expected Inference(…) or Training(…)")
     subject = _resolve(model, run, inputs)
+    if weights is not None:
+        subject = _quantized(subject, weights, run, profile)
     software = load_stack(stack or _default_stack(subject, run))
     return assemble(subject, plan(subject, run, profile, software), run, profile, software)
 
@@ -93,6 +105,14 @@ def _resolve(model: Any, run: Inference | Training, inputs: Any) -> Architecture
             "estimate(model, inputs=(torch.empty(32, 784, device='meta'),))"
         )
     raise InvalidSetting(f"model={model!r}: expected an architecture name, a torch.nn.Module, a Hugging Face configuration or a Trace")
+
+
+def _quantized(subject: Architecture | Trace, weights: str, run: Inference | Training, profile: Profile) -> Architecture | Trace:
+    """Packed weights; activations are narrowed too where the scheme does so and the chip multiplies them as they are."""
+    if isinstance(run, Training):
+        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
+    native = multiplies(scheme(weights).activation, profile)
+    return quantize(subject, weights, activations=native)
 
 
 def _trace(model: Any, run: Inference | Training, inputs: Any) -> Trace:

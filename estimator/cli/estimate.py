@@ -38,6 +38,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help="optimizer steps (with --train)")
     add("--sequence-tokens", type=int, help="training sequence length (with --train)")
     add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (with --train)")
+    add("--weights", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4")
     add("--stack", help="software stack: eager, compiled or serving")
 
 
@@ -59,7 +60,7 @@ def run_of(options: dict[str, Any]) -> Inference | Training | None:
 def run(given: list[str]) -> int:
     """Estimate one run and print it."""
     options = vars(_parser().parse_args(given))
-    result = estimate(options["model"], hw=options["hw"], run=run_of(options), stack=options["stack"])
+    result = estimate(options["model"], hw=options["hw"], run=run_of(options), stack=options["stack"], weights=options["weights"])
     if options["json"]:
         print(result.to_json())
     elif options["by"]:

@@ -51,7 +51,7 @@ class Trace:
 
     parameters, trainable_parameters: counts, shared weights once; parameter_bytes, buffers_bytes: their sizes [B].
     saved_bytes: peak of inputs, activations and temporaries alive at once [B]; weights, gradients and optimizer state excluded.
-    decisions: every guess that was made. outputs: allocations of the model's floating-point outputs.
+    decisions: every guess that was made. outputs: allocations of the model's floating-point outputs; weights: of its parameters.
     recount: calls other counters on the traced module, as long as it lives; not stored.
     """
 
@@ -65,6 +65,7 @@ class Trace:
     saved_bytes: float
     decisions: tuple[str, ...] = ()
     outputs: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
     recount: Callable[[], CrossCheck] | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:

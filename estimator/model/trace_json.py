@@ -20,6 +20,7 @@ def encode(trace: Any) -> dict[str, Any]:
         **{name: getattr(trace, name) for name in SCALARS},
         "decisions": trace.decisions,
         "outputs": trace.outputs,
+        "weights": trace.weights,
         "modules": list(modules),
         "signatures": [[record.op, _encode(record.arguments), _encode(record.outputs)] for record in trace.signatures],
         "calls": [[call.signature, PHASES.index(call.phase), modules[call.module], call.reads, call.writes] for call in trace.calls],
@@ -35,7 +36,7 @@ def decode(trace_class: Any, call_class: Any, text: str) -> Any:
         scalars = {name: data[name] for name in SCALARS}
         if data["schema"] != SCHEMA or any(not 0 <= call.signature < len(signatures) for call in calls):
             raise ValueError(f"schema {data['schema']}, expected {SCHEMA}")
-        notes = {name: tuple(data[name]) for name in ("decisions", "outputs")}
+        notes = {name: tuple(data[name]) for name in ("decisions", "outputs", "weights")}
         return trace_class(signatures=signatures, calls=calls, **scalars, **notes)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise TraceError(f"not a stored trace: {type(error).__name__}: {error}. Write it anew with Trace.to_json().") from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.model.work import Dim, Kernel, Signature, TensorSpec
 
 MATRIX_KINDS = ("matmul", "convolution")
 TABLES = ("aten.embedding",)
@@ -16,7 +16,7 @@ class Weight:
     module: str
     argument: str
     spec: TensorSpec
-    count: int
+    count: Dim
     hidden: bool  # neither a table of embeddings nor a head as large as one
 
 
@@ -28,7 +28,7 @@ def weights_of(kernels: Iterable[Kernel]) -> list[Weight]:
     matrices = [(kernel, *found) for kernel, signature in products if (found := weight_of(signature))]
     heads = {frozenset(spec.shape) for _, _, spec in tables}
     return [
-        Weight(kernel.module, argument, spec, int(kernel.launches), frozenset(spec.shape) not in heads)
+        Weight(kernel.module, argument, spec, kernel.launches, frozenset(spec.shape) not in heads)
         for kernel, argument, spec in [*matrices, *tables]
     ]
 

@@ -15,7 +15,7 @@ Dim = Any  # int | float | ndarray | Polynomial
 
 BYTES = {
     "fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp4": 0.5,
-    "complex64": 8, "complex128": 16, "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+    "complex64": 8, "complex128": 16, "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1, "int4": 0.5,
 }  # fmt: skip
 
 PHASES = ("forward", "backward", "recompute", "optimizer")
@@ -74,13 +74,17 @@ def _tensors(values):
 
 @dataclass(frozen=True, slots=True)
 class MatrixProduct:
-    """`batch` products of an m×k by a k×n matrix; `executed` is the share of multiply-adds that masks leave (1 = dense)."""
+    """`batch` products of an m×k by a k×n matrix; `executed` is the share of multiply-adds that masks or sparsity leave (1 = dense).
+
+    `held`: bytes for each element of the k×n matrix as it lies in memory, where that is not the format of the product.
+    """
 
     batch: Dim
     m: Dim
     n: Dim
     k: Dim
     executed: Dim = 1
+    held: Dim | None = None
 
     @property
     def flop(self) -> Dim:
@@ -133,6 +137,7 @@ class Kernel:
     `module` is the dotted path of the module it belongs to; where identical layers were folded it holds `*` in place of the
     layer index and `layers` lists the indices, so `count` launches per layer happen in each of them.
     `reads` and `writes` are what leaves or enters a fused group; None means: as the rule of the single operation says.
+    `resident` is the part of the reads that the launch before wrote: where it fits, the last-level cache still holds it.
     `estimator.model.rules.work_of(kernel)` gives the work of one launch.
     """
 
@@ -146,6 +151,7 @@ class Kernel:
     format: str = "fp32"
     count: Dim = 1
     layers: tuple[int, ...] = ()
+    resident: tuple[TensorSpec, ...] = ()
 
     @property
     def launches(self) -> Dim:

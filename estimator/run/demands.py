@@ -4,11 +4,11 @@ from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
-from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
+from estimator.model.work import BYTES, Kernel, Work
 from estimator.run.attention import attention_l2_bytes, attention_slots
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, terms
-from estimator.run.tiling import best_tiling
+from estimator.run.tiling import best_tiling, operand_bytes
 
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
@@ -47,9 +47,5 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
     tilings = [best_tiling(product, width, profile, speed) for product in work.products]
     slots = sum(tiling.slots for tiling in tilings)
-    reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(_compulsory(p, width) for p in work.products), 0.0)
+    reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(sum(operand_bytes(p, width)) for p in work.products), 0.0)
     return slots, max(moved, sum(tiling.l2_bytes for tiling in tilings)), moved + reread
-
-
-def _compulsory(product: MatrixProduct, width: float) -> float:
-    return product.batch * width * (product.m * product.k + product.n * product.k + product.m * product.n)

@@ -25,6 +25,11 @@ def matrix_unit(number_format: str, profile: Profile) -> tuple[str, str]:
     return "vector", wanted
 
 
+def multiplies(number_format: str, profile: Profile) -> bool:
+    """Whether the tensor units of a chip multiply matrices of that format as they are."""
+    return bool(number_format) and matrix_unit(number_format, profile) == ("tensor", ARITHMETIC.get(number_format, number_format))
+
+
 def lane_format(number_format: str) -> str:
     """Format of element-wise arithmetic: kernels compute narrow floats in fp32 and convert at the door."""
     return "fp64" if ARITHMETIC.get(number_format, number_format) == "fp64" else "fp32"

@@ -42,16 +42,23 @@ def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int,
     split = max(1, min(int(processors // tiles) if tiles else 1, int(product.k // tile_m)))
     waves = ceil(tiles * split / processors)
     slots = waves * processors * tile_m * tile_n * product.k / split
-    l2_bytes = product.batch * width * (columns * product.m * product.k + rows * product.n * product.k + product.m * product.n)
+    left, right, out = operand_bytes(product, width)
+    l2_bytes = columns * left + rows * right + out
     return Tiling(slots, l2_bytes, _memory_bytes(product, width, processors, profile, tile_m, tile_n, waves))
 
 
 def _memory_bytes(product: MatrixProduct, width: float, processors: int, profile: Profile, tile_m: int, tile_n: int, waves: int) -> float:
     """Operands are read once if they fit in L2 together; otherwise each wave of tiles reads its own rows and columns again."""
-    m, n, k = product.m, product.n, product.k
-    compulsory = product.batch * width * (m * k + n * k + m * n)
-    if width * (m * k + n * k) <= profile.l2.capacity:
-        return compulsory
+    left, right, out = operand_bytes(product, width)
+    if left + right <= product.batch * profile.l2.capacity:
+        return left + right + out
     side = isqrt(processors)
-    rows, columns = min(m, side * tile_m), min(n, side * tile_n)
-    return max(compulsory, waves * width * k * (rows + columns) + product.batch * width * m * n)
+    rows, columns = min(1, side * tile_m / product.m), min(1, side * tile_n / product.n)
+    return max(left + right + out, waves * (rows * left + columns * right) / product.batch + out)
+
+
+def operand_bytes(product: MatrixProduct, width: float) -> tuple[float, float, float]:
+    """Bytes of the m × k, the k × n and the m × n matrices of all the batch, in a format of `width` bytes."""
+    held = width if product.held is None else product.held
+    left, right, out = width * product.m * product.k, held * product.n * product.k, width * product.m * product.n
+    return product.batch * left, product.batch * right, product.batch * out

@@ -12,7 +12,7 @@ from estimator.model.tracing import cross_check
 from estimator.model.tracing.formats import FORMAT
 
 
-def cross_check_bundled(name: str, batch: int = 1, sequence: int = 128, backward: bool = True) -> CrossCheck:
+def cross_check_bundled(name: str, batch: int, sequence: int, backward: bool) -> CrossCheck:
     """One pass over `batch` sequences or images of a bundled model; attention by the library's call of torch's own function.
 
     Raises `UnknownName` for a name that is not bundled.

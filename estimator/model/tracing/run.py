@@ -114,6 +114,7 @@ class Run:
             saved_bytes=self.storages.peak_bytes(),
             decisions=tuple(self.recorder.decisions),
             outputs=self.outputs,
+            weights=tuple(self.storages.of(parameter).uid for parameter in self.parameters),
         )
 
     def _prepare(self) -> None:
