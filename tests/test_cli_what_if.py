@@ -15,7 +15,7 @@ def printed(capsys):
 
 def test_every_mitigation_has_a_row(printed):
     operating = ["voltage and clock of least energy", "clock gating", "power gating", "made in TSMC N3E"]
-    lighter = ["8-bit weight products", "pruning, single weights", "pruning, with 9 of 12 layers"]
+    lighter = ["weights in fp8", "weights in int4", "pruning, single weights", "pruning, 25% of the layers", "pruning, 25% of the heads"]
     for row in ["as it is", *operating, *lighter]:
         assert row in printed
 
@@ -26,9 +26,17 @@ def test_pruning_single_weights_saves_nothing_and_says_why(printed):
     assert "nothing: dense hardware reads and multiplies zeros" in line
 
 
-def test_a_part_without_eight_bit_units_says_what_it_multiplies_in(capsys):
+def test_a_part_that_multiplies_nothing_narrower_says_that_it_widens_weights_again(capsys):
     assert main([*ASK[:3], "V100", *ASK[4:]]) == 0
-    assert "multiplied in fp16 on the" in capsys.readouterr().out
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("weights in fp8"))
+    assert "less weight traffic; each weight is widened again" in line
+
+
+def test_a_network_without_layers_to_prune_has_no_such_row(capsys):
+    assert main(["what-if", "resnet-50", "--hw", "A100"]) == 0
+    out = capsys.readouterr().out
+    assert "pruning, single weights" in out
+    assert "of the heads" not in out
 
 
 def test_another_node_may_be_asked_for_and_an_unknown_one_is_refused(capsys):

@@ -9,18 +9,20 @@ from tabulate import tabulate
 
 from estimator.api import estimate
 from estimator.cli.estimate import add_run_options, run_of
+from estimator.errors import InvalidSetting
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, list_models, load_architecture
+from estimator.model.transform import prune, quantize
+from estimator.model.transform.schemes import scheme
 from estimator.report.estimate import Estimate
-from estimator.run.formats import matrix_unit
-from estimator.run.mitigation import quantised, without_layers
+from estimator.run.formats import multiplies
 from estimator.transistor.nodes import list_nodes
 from estimator.units import format_si
 
 WIDTH = 60  # exact: columns in which a reason is wrapped
-LAYERS_OUT = 0.25  # exact: the share of layers that the example leaves out
-NARROW = ("fp8_e4m3", "int8")  # 8-bit formats, the better one first
+PRUNED = 0.25  # exact: the share that the examples of pruning take out
+SCHEMES = ("fp8", "int4")  # one that narrows products where the part can, one that only stores weights in less
 Price = Callable[[Architecture, Profile], Estimate]
 
 
@@ -92,29 +94,30 @@ def _models(usual: Estimate, model: Architecture, profile: Profile, price: Price
         return Change(name, result.energy, result.time, reason)
 
     if usual.run["kind"] == "Inference":
-        number_format, (unit, used) = _narrowest(profile)
-        gained = "half the weight traffic, and multipliers shrink with the square of the significand; attention, cache and norms stay"
-        kept = f"weights move in 8 bits and are multiplied in {used} on the {unit} units, which know nothing narrower"
-        narrow = used in number_format and unit == "tensor"
-        yield priced(f"8-bit weight products ({number_format})", quantised(model, number_format), gained if narrow else kept)
+        for name in SCHEMES:
+            native = multiplies(scheme(name).activation, profile)
+            narrow = "less weight traffic, and narrower products: a multiplier shrinks with the square of its significand"
+            wide = f"less weight traffic; each weight is widened again to {model.format} for its product, which costs vector work"
+            yield priced(f"weights in {name}", quantize(model, name, activations=native), narrow if native else wide)
     same = "nothing: dense hardware reads and multiplies zeros like any number; it saves only what a sparse format and unit skip"
     yield Change("pruning, single weights", usual.energy, usual.time, same)
-    shallow = without_layers(model, LAYERS_OUT)
-    if shallow.parameters < model.parameters:
-        words = "layers that are gone move no bytes and do no work"
-        yield priced(f"pruning, {shallow.name.removeprefix(model.name).strip()}", shallow, words)
+    for kind in ("layers", "heads"):
+        lighter = _pruned(model, kind)
+        if lighter is not None:
+            yield priced(f"pruning, {PRUNED:.0%} of the {kind}", lighter, f"{kind} that are gone move no bytes and do no work")
     smaller = _smaller_model(model)
     if smaller is not None:
         words = f"{format_si(smaller.parameters)} instead of {format_si(model.parameters)} parameters; what it answers is another matter"
         yield priced(f"smaller model, {smaller.name}", smaller, words)
 
 
-def _narrowest(profile: Profile) -> tuple[str, tuple[str, str]]:
-    """The 8-bit format that the part multiplies best, and the (unit, format) that does it."""
-    found = {name: matrix_unit(name, profile) for name in NARROW}
-    native = (name for name, (unit, used) in found.items() if unit == "tensor" and used in name)
-    best = next(native, NARROW[-1])
-    return best, found[best]
+def _pruned(model: Architecture, kind: str) -> Architecture | None:
+    """`model` without a share of its layers or heads; None where that takes no weights out, as where layers do not repeat."""
+    try:
+        lighter = prune(model, kind, PRUNED)
+    except InvalidSetting:
+        return None
+    return lighter if lighter.parameters < model.parameters else None
 
 
 def _smaller_model(model: Architecture) -> Architecture | None:
