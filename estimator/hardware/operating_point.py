@@ -59,7 +59,7 @@ def static_power(profile: Profile, clock: float, voltage: float, temperature: fl
     tree = event_energy(profile, voltage)["clock_cycle"] * clock
     return StaticPower(
         leakage(profile, voltage, temperature),
-        float(profile.memory.idle_power),
+        float(profile.memory.standing_power),
         tree,
         tree * profile.clock.gated_share,
         float(profile.power.board),
@@ -117,7 +117,7 @@ def _power(profile: Profile, loads: Sequence[Load], events: dict[str, float], cl
     running = sum(load.launches * load.duration.running(clock) for load in loads) / seconds
     dynamic = sum(count * energy[event] for event, count in events.items()) / seconds
     tree = energy["clock_cycle"] * clock * (running + (1 - running) * profile.clock.gated_share)
-    return (dynamic + tree + profile.memory.idle_power) / profile.power.regulator_efficiency + profile.power.board
+    return (dynamic + tree + profile.memory.standing_power) / profile.power.regulator_efficiency + profile.power.board
 
 
 def _paused(profile: Profile, loads: Sequence[Load], events: dict[str, float], bottom: OperatingPoint) -> OperatingPoint:

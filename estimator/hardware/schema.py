@@ -146,6 +146,12 @@ class Memory(Section):
     energy_per_bit: JoulePerBit = Field(description="device, interface and PHY")
     controller_capacitance: FaradPerBit = Field(description="controller and on-chip path in the core domain, per bit")
     idle_power: Watt = Field(description="refresh, interface and PHY with no traffic")
+    clocked_power: Watt | None = Field(default=None, description="likewise at full memory clock, while a process runs; default: idle_power")
+
+    @property
+    def standing_power(self) -> float:
+        """W with no traffic while a process runs: GDDR lowers its clock only when none does."""
+        return self.idle_power if self.clocked_power is None else self.clocked_power
 
 
 class Link(Section):

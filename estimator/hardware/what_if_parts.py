@@ -9,7 +9,7 @@ from typing import Any
 
 from estimator.errors import InvalidSetting, ProfileError
 from estimator.facts import load_facts
-from estimator.hardware.schema import Profile
+from estimator.hardware.schema import Memory, Profile
 from estimator.hardware.what_if_change import GIVEN, changed, given
 from estimator.quantity import Quantity
 from estimator.units import format_si
@@ -83,7 +83,7 @@ def _with_stacks(profile: Profile, count: int) -> Profile:
         )
     ratio = count * width / memory.bus_width
     words = f"{count} stacks of {memory.kind} instead of {memory.bus_width / width:.0f}"
-    section = {name: getattr(memory, name).scaled(ratio, words) for name in ("bandwidth", "capacity", "idle_power", "bus_width")}
+    section = _scaled(memory, ("bandwidth", "capacity", "idle_power", "clocked_power", "bus_width"), ratio, words)
     die = _grown(profile, 1 + load_facts("physics/what_if")["die_share"]["memory_controllers"] * (ratio - 1), words)
     return changed(profile, f"{count} stacks", words, memory=section, die=die)
 
@@ -92,8 +92,7 @@ def _with_bandwidth(profile: Profile, bandwidth: Quantity) -> Profile:
     memory = profile.memory
     ratio = bandwidth / memory.bandwidth
     words = f"memory at {format_si(bandwidth, 'B/s')} instead of {format_si(memory.bandwidth, 'B/s')}, its idle power in proportion"
-    pins = {} if memory.pin_rate is None else {"pin_rate": memory.pin_rate.scaled(ratio, words)}
-    section = {"bandwidth": bandwidth, "idle_power": memory.idle_power.scaled(ratio, words)} | pins
+    section = {"bandwidth": bandwidth} | _scaled(memory, ("idle_power", "clocked_power", "pin_rate"), ratio, words)
     return changed(profile, f"{format_si(bandwidth, 'B/s')} memory", words, memory=section)
 
 
@@ -108,6 +107,12 @@ def _with_cache(profile: Profile, capacity: Quantity) -> Profile:
         l2={"capacity": capacity},
         die=_grown(profile, 1 + added / profile.die.transistors, words),
     )
+
+
+def _scaled(memory: Memory, names: tuple[str, ...], ratio: float, words: str) -> dict[str, Quantity]:
+    """Those of the named numbers of a memory that are known, times `ratio`."""
+    known = {name: getattr(memory, name) for name in names}
+    return {name: value.scaled(ratio, words) for name, value in known.items() if value is not None}
 
 
 def _grown(profile: Profile, factor: float, words: str) -> dict[str, Any]:

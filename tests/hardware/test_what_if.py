@@ -201,3 +201,15 @@ def test_what_the_user_sets_is_marked_as_such():
     assert what_if.clock.boost.source == "set by a what-if"
     assert what_if.clock.voltage_at_boost.status == "derived"
     assert what_if.clock.voltage_at_boost.low < what_if.clock.voltage_at_boost < what_if.clock.voltage_at_boost.high
+
+
+def test_a_memory_that_is_clocked_only_while_a_process_runs_draws_it_then_and_not_at_idle():
+    # 50 W more behind a regulator of efficiency η, and the leakage that their heat adds
+    ready = {"value": 56, "unit": "W", "source": "test"}
+    lazy, eager = load_profile("a40"), load_profile({"inherits": "a40", "memory": {"clocked_power": ready}})
+    quiet = Demand(vector_ops=1e6, overhead=1.0)
+    lazy, eager = (part.at(temperature="40 degC", power_limit=1e4) for part in (lazy, eager))
+    more = settle(eager, [load(eager, quiet)]).power - settle(lazy, [load(lazy, quiet)]).power
+    assert math.isclose(more, (56 - lazy.memory.idle_power) / lazy.power.regulator_efficiency, rel_tol=1e-9)
+    assert idle_power(eager) == idle_power(lazy)
+    assert math.isclose(eager.with_(memory_bandwidth=2 * eager.memory.bandwidth).memory.clocked_power, 112, rel_tol=1e-9)
