@@ -10,14 +10,20 @@ from pydantic import ValidationError
 from estimator.errors import ProfileError, unknown_name
 from estimator.facts import profiles_dir
 from estimator.hardware.inheritance import HINT, inherited, read_toml, resolve, roots, with_provenance
+from estimator.hardware.plugins import plugin_folders
 from estimator.hardware.schema import Profile
 
-__all__ = ["find_profile", "inherited", "list_profiles", "load_profile", "profiles_dir", "read_toml", "with_provenance"]
+__all__ = ["find_profile", "inherited", "list_profiles", "load_profile", "plugin_profiles", "profiles_dir", "read_toml", "with_provenance"]
 
 
 def list_profiles() -> list[str]:
     """Names of all devices in the catalogue; those that other packages bring along are not among them."""
     return sorted(_devices(profiles_dir()))
+
+
+def plugin_profiles() -> list[str]:
+    """Names of the devices that other installed packages bring along."""
+    return sorted({name for root in plugin_folders() for name in _devices(root)} - set(list_profiles()))
 
 
 def _devices(root: Path) -> dict[str, Path]:

@@ -1,55 +1,31 @@
-"""The table of all profile keys in hardware_profiles/README.md, generated from the schema.
+"""What is generated from the schema: the table of all keys in hardware_profiles/README.md, and hardware_profiles/schema.json.
 
-`python -m tests.hardware.key_table` writes it; a test compares.
+`python -m tests.hardware.key_table` writes both; tests compare.
 """
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from estimator.hardware.json_schema import profile_schema
+from estimator.hardware.keys import Key, keys
 
-from estimator.hardware.quantity import Unit
-from estimator.hardware.schema import Profile
-
-README = Path(__file__).resolve().parents[2] / "hardware_profiles" / "README.md"
+FOLDER = Path(__file__).resolve().parents[2] / "hardware_profiles"
+README, SCHEMA = FOLDER / "README.md", FOLDER / "schema.json"
 BEGIN, END = "<!-- keys: begin (generated) -->", "<!-- keys: end -->"
-NAMES = {"fma_per_clock": "‹format›", "links": "‹link›"}  # what the keys of a table of numbers or sections mean
-
-
-def rows(model: type[BaseModel], prefix: str = "", needed: str = "yes") -> Iterator[tuple[str, str, str, str]]:
-    """(key, unit, required, meaning) of every field below `model`; the keys of an optional section are required in it."""
-    for name, field in model.model_fields.items():
-        required = needed if field.is_required() else "no"
-        key, kind = f"{prefix}{name}", _bare(field.annotation)
-        if get_origin(kind) is dict:
-            key, kind = f"{key}.{NAMES[name]}", get_args(kind)[1]
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from rows(kind, f"{key}.", "yes" if field.is_required() else f"in `[{name}]`")
-        else:
-            yield key, _unit(kind, field), required, field.description or ""
-
-
-def _bare(annotation: Any) -> Any:
-    """The annotation without `| None`."""
-    if get_origin(annotation) not in (Union, UnionType):
-        return annotation
-    return next(part for part in get_args(annotation) if part is not type(None))
-
-
-def _unit(kind: Any, field: Any) -> str:
-    metadata = [*field.metadata, *getattr(kind, "__metadata__", ())]
-    for item in metadata:
-        if isinstance(item, Unit):
-            return "–" if item.unit == "1" else item.unit
-    return "label" if kind is float else {str: "text", int: "integer"}.get(kind, "text" if get_origin(kind) is Literal else "list of texts")
 
 
 def table() -> str:
     """The Markdown table."""
-    lines = [f"| `{key}` | {unit} | {required} | {meaning} |" for key, unit, required, meaning in rows(Profile)]
+    lines = [f"| `{key.path}` | {_unit(key)} | {_required(key)} | {key.meaning} |" for key in keys()]
     return "\n".join(["| key | SI unit | required | meaning |", "|---|---|---|---|", *lines])
+
+
+def _unit(key: Key) -> str:
+    return key.kind if key.unit is None else "–" if key.unit == "1" else key.unit
+
+
+def _required(key: Key) -> str:
+    return "no" if not key.required else f"in `[{key.section}]`" if key.section else "yes"
 
 
 def in_readme() -> str:
@@ -57,10 +33,16 @@ def in_readme() -> str:
     return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
 
 
+def schema_text() -> str:
+    """What schema.json must hold."""
+    return json.dumps(profile_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
     text = README.read_text(encoding="utf-8")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
     README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """The schema refuses what a chip cannot be."""
 
+import json
+import tomllib
+
 import pytest
+from jsonschema import Draft7Validator
 from pydantic import ValidationError
 
 from estimator.errors import ProfileError
 from estimator.hardware.catalogue import load_profile
+from estimator.hardware.keys import describe, keys
 from estimator.hardware.quantity import Quantity
-from estimator.hardware.schema import Profile
-from tests.hardware.key_table import in_readme, rows, table
+from tests.hardware.key_table import FOLDER, SCHEMA, in_readme, schema_text, table
 
 V100 = load_profile("v100-sxm2-16gb")
 
@@ -65,8 +69,50 @@ def test_impossible_chips_are_refused(sections, message):
 
 
 def test_every_key_is_described():
-    assert not [key for key, _, _, meaning in rows(Profile) if not meaning]
+    assert not [key.path for key in keys() if not key.meaning]
+
+
+def test_a_concrete_key_is_described_by_the_general_one():
+    assert describe("tensor.fma_per_clock.bf16").unit == "MAC/clock"
+    assert describe("links.nvlink.bandwidth").meaning == "of the whole device, one direction"
+    assert describe("clock.boost").path == "clock.boost"
+    with pytest.raises(KeyError):
+        describe("clock.bost")
 
 
 def test_readme_lists_every_key():
     assert in_readme() == table(), "run `python -m tests.hardware.key_table`"
+
+
+def test_the_editor_schema_is_fresh():
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "run `python -m tests.hardware.key_table`"
+
+
+def faults(table: dict) -> list[str]:
+    """What an editor would mark in a file."""
+    return [error.message for error in Draft7Validator(json.loads(schema_text())).iter_errors(table)]
+
+
+@pytest.mark.parametrize("part", ["node", "family", "memory", "link", "device"])
+def test_the_editor_schema_accepts_every_shipped_file(part):
+    files = list((FOLDER / part).glob("*.toml"))
+    assert files and {path.name: faults(tomllib.loads(path.read_text(encoding="utf-8"))) for path in files} == {
+        path.name: [] for path in files
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('[clock]\nbost = "2 GHz"', "bost"),
+        ('[clock]\nboost = "fast"', "fast"),
+        ('[clock]\nboost = { low = 1, source = "x" }', "value"),
+        ('[power]\nlimit = { value = 700, statuz = "x" }', "statuz"),
+        ('kind = "toaster"', "toaster"),
+        ('status = "guessed"', "guessed"),
+    ],
+)
+def test_the_editor_schema_marks_mistakes(text, word):
+    validator = Draft7Validator(json.loads(schema_text()))
+    errors = [inner for error in validator.iter_errors(tomllib.loads(text)) for inner in (error, *error.context)]
+    assert any(word in error.message for error in errors)
