@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tabulate import tabulate
-
 from estimator.errors import InvalidSetting, TraceError
 from estimator.model import rules
 from estimator.model.cross_check import CrossCheck
+from estimator.model.summary import by_module, summary
 from estimator.model.trace_json import decode, encode
 from estimator.model.work import Kernel, Signature, Work
-from estimator.units import format_si
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,19 @@ class Coverage:
     unknown: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One module: path, class, shape of the first tensor it returned (None: none, or never called), parameters of its own.
+
+    A parameter that several modules share is counted at the first of them.
+    """
+
+    path: str
+    kind: str
+    output: tuple[int, ...] | None
+    parameters: int
+
+
 @dataclass(frozen=True)
 class Trace:
     """One forward pass, or one training step, of a model.
@@ -52,6 +63,7 @@ class Trace:
     parameters, trainable_parameters: counts, shared weights once; parameter_bytes, buffers_bytes: their sizes [B].
     saved_bytes: peak of inputs, activations and temporaries alive at once [B]; weights, gradients and optimizer state excluded.
     decisions: every guess that was made. outputs: allocations of the model's floating-point outputs; weights: of its parameters.
+    layers: the modules, outer before inner.
     recount: calls other counters on the traced module, as long as it lives; not stored.
     """
 
@@ -66,6 +78,7 @@ class Trace:
     decisions: tuple[str, ...] = ()
     outputs: tuple[int, ...] = ()
     weights: tuple[int, ...] = ()
+    layers: tuple[Layer, ...] = ()
     recount: Callable[[], CrossCheck] | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,23 +117,21 @@ class Trace:
         """Calls, FLOP and bytes per "op", "module", "phase" or "call", in order of first appearance; sums equal the totals."""
         if by not in KEYS:
             raise InvalidSetting(f"rows by {by!r}: expected one of {', '.join(KEYS)}")
-        return self._rows((KEYS[by](self, index, call), call) for index, call in enumerate(self.calls))
+        return self.gather((KEYS[by](self, index, call), call) for index, call in enumerate(self.calls))
 
     def by_module(self, depth: int | None = None) -> list[dict[str, Any]]:
-        """Rows per module path, cut after `depth` names."""
-        return self._rows((".".join(call.module.split(".")[:depth]), call) for call in self.calls)
+        """Rows per module path, cut after `depth` names: as `rows`, and parameters, output shape and FLOP per byte.
+
+        Modules that run nothing but hold parameters have rows too, so that every column sums to the total of the trace.
+        """
+        return by_module(self, depth)
 
     def summary(self, depth: int | None = 2) -> str:
-        """A table: module, calls, FLOP and bytes."""
-        rows = self.by_module(depth)
-        total: dict[str, Any] = {key: sum(row[key] for row in rows) for key in ("calls", "flop", "bytes")}
-        total["name"] = f"{self.name}, {self.parameters:,} parameters"
-        cells = [
-            (row["name"] or "(model)", row["calls"], format_si(row["flop"], "FLOP"), format_si(row["bytes"], "B")) for row in (*rows, total)
-        ]
-        table = tabulate(cells, headers=("module", "calls", "FLOP", "moved"), colalign=("left", "right", "right", "right"))
-        unknown = ", ".join(f"{op} ({count})" for op, count in self.coverage.unknown)
-        return table + (f"\nno rule for: {unknown}" if unknown else "")
+        """A table as of torchinfo: layer, output shape, parameters, FLOP, bytes, arithmetic intensity; what has no rule below it.
+
+        Layers down to `depth` names; where the layers inside one are shown, its own row holds only what happens between them.
+        """
+        return summary(self, depth)
 
     def cross_check(self) -> CrossCheck:
         """Matrix FLOP of the same call by torch's FlopCounterMode and by fvcore, every disagreement with its cause.
@@ -144,7 +155,7 @@ class Trace:
     @classmethod
     def from_json(cls, text: str) -> "Trace":
         """A trace from `to_json`; raises `TraceError` for anything else."""
-        return decode(cls, Call, text)
+        return decode(cls, Call, Layer, text)
 
     @cached_property
     def _work(self) -> tuple[Work, ...]:
@@ -154,7 +165,8 @@ class Trace:
         values = [getattr(work, quantity) for work in self._work]
         return sum(values[call.signature] for call in self.calls)
 
-    def _rows(self, named: Iterable[tuple[str, Call]]) -> list[dict[str, Any]]:
+    def gather(self, named: Iterable[tuple[str, Call]]) -> list[dict[str, Any]]:
+        """Rows of calls under the names that they are given."""
         rows: dict[str, dict[str, Any]] = {}
         sizes = [(w.flop, w.matmul_flop, w.read, w.write) for w in self._work]
         for name, call in named:

@@ -7,7 +7,7 @@ from typing import Any
 from estimator.errors import TraceError
 from estimator.model.work import PHASES, Signature, TensorSpec
 
-SCHEMA = 1
+SCHEMA = 2
 SPECIAL = {"inf": inf, "-inf": -inf, "nan": nan}
 SCALARS = ("name", "parameters", "parameter_bytes", "trainable_parameters", "buffers_bytes", "saved_bytes")
 
@@ -21,13 +21,14 @@ def encode(trace: Any) -> dict[str, Any]:
         "decisions": trace.decisions,
         "outputs": trace.outputs,
         "weights": trace.weights,
+        "layers": [[layer.path, layer.kind, layer.output, layer.parameters] for layer in trace.layers],
         "modules": list(modules),
         "signatures": [[record.op, _encode(record.arguments), _encode(record.outputs)] for record in trace.signatures],
         "calls": [[call.signature, PHASES.index(call.phase), modules[call.module], call.reads, call.writes] for call in trace.calls],
     }
 
 
-def decode(trace_class: Any, call_class: Any, text: str) -> Any:
+def decode(trace_class: Any, call_class: Any, layer_class: Any, text: str) -> Any:
     """The trace that `encode` wrote; raises `TraceError` for anything else."""
     try:
         data = json.loads(text)
@@ -37,7 +38,10 @@ def decode(trace_class: Any, call_class: Any, text: str) -> Any:
         if data["schema"] != SCHEMA or any(not 0 <= call.signature < len(signatures) for call in calls):
             raise ValueError(f"schema {data['schema']}, expected {SCHEMA}")
         notes = {name: tuple(data[name]) for name in ("decisions", "outputs", "weights")}
-        return trace_class(signatures=signatures, calls=calls, **scalars, **notes)
+        layers = tuple(
+            layer_class(path, kind, None if shape is None else tuple(shape), count) for path, kind, shape, count in data["layers"]
+        )
+        return trace_class(layers=layers, signatures=signatures, calls=calls, **scalars, **notes)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise TraceError(f"not a stored trace: {type(error).__name__}: {error}. Write it anew with Trace.to_json().") from None
 

@@ -104,11 +104,13 @@ def test_rows_by_anything_else_list_what_there_is():
         small().rows("layer")
 
 
-def test_summary_shows_modules_totals_and_what_has_no_rule():
+def test_summary_shows_layers_totals_and_what_has_no_rule():
     lines = small().summary().splitlines()
-    assert lines[0].split() == ["module", "calls", "FLOP", "moved"]
-    assert lines[2].split()[:3] == ["layers.0", "1", "128"]
-    assert lines[-2].startswith("small, 16 parameters")
+    assert lines[0].split() == ["layer", "output", "shape", "parameters", "FLOP", "bytes", "FLOP/B"]
+    assert lines[2].split()[:4] == ["├─layers.0", "0", "128", "FLOP"]
+    assert lines[4].split()[0] == "(model)"
+    assert lines[-3].startswith("small")
+    assert lines[-2].startswith("16 parameters (0 of them frozen), 64 B; activations at most 160 B")
     assert lines[-1] == "no rule for: test.strange (1)"
 
 

@@ -25,4 +25,6 @@ __all__ = [
     "RULES", "Rule", "Touch", "format_of", "fuses", "is_known", "kind_of", "moved", "reads_of", "rule", "touches", "work_of",
     "work_of_signature", "writes_of",
 ]  # fmt: skip
-_REGISTERED = (attention, convolution, matmul, memory, optimizer, packed, pointwise, pooling, random, recurrent, reduction, scatter, sorting)
+_REGISTERED = (
+    attention, convolution, matmul, memory, optimizer, packed, pointwise, pooling, random, recurrent, reduction, scatter, sorting,
+)  # fmt: skip

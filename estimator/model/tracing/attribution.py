@@ -8,12 +8,14 @@ it belongs to the owner of its parameter.
 
 import sys
 from bisect import bisect_right
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch.nn.modules import module as module_hooks
 
+from estimator.model.trace import Layer
 from estimator.model.tracing import failures
 
 current_node = torch._C._current_autograd_node
@@ -33,6 +35,7 @@ class Attribution:
         self._tasks: dict[int, tuple[int, bool]] = {}
         self._names: dict[torch.nn.Module, list[str]] = {}
         self._owners: dict[torch.Tensor, str] = {}
+        self.outputs: dict[str, tuple[int, ...]] = {}  # shape of what each module returned first
         for name, module in model.named_modules(remove_duplicate=False):
             self._names.setdefault(module, []).append(name)
             for parameter in module._parameters.values():
@@ -88,8 +91,10 @@ class Attribution:
         self.stack.append(self._name(module))
         self._mark(next_sequence_number(), self.stack[-1])
 
-    def _leave_module(self, _module: torch.nn.Module, _inputs: Any, _output: Any) -> None:
+    def _leave_module(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         path, error = self.stack.pop(), sys.exc_info()[1]
+        if path not in self.outputs and (shape := first_shape(output)) is not None:
+            self.outputs[path] = shape
         if error is not None:
             failures.mark(error, path)
         self._mark(next_sequence_number(), self.stack[-1])
@@ -102,3 +107,18 @@ class Attribution:
         if len(names) == 1:
             return names[0]
         return next((name for name in names if name.startswith(f"{parent}.")), names[0])  # shared: as seen from its caller
+
+    def layers(self, model: torch.nn.Module) -> Iterator[Layer]:
+        """Every module with its own parameters, shared ones at the first."""
+        for path, module in model.named_modules():
+            held = {parameter for parameter in module._parameters.values() if parameter is not None}
+            mine = [parameter.numel() for parameter in held if self._owners.get(parameter, path) == path]
+            yield Layer(path, type(module).__name__, self.outputs.get(path), sum(mine))
+
+
+def first_shape(output: Any) -> tuple[int, ...] | None:
+    """The shape of the first tensor in what a module returns."""
+    if isinstance(output, torch.Tensor):
+        return tuple(output.shape)
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, (list, tuple)) else ()
+    return next((shape for value in values if (shape := first_shape(value)) is not None), None)

@@ -114,6 +114,7 @@ class Run:
             saved_bytes=self.storages.peak_bytes(),
             decisions=tuple(self.recorder.decisions),
             outputs=self.outputs,
+            layers=self.layers,
             weights=tuple(self.storages.of(parameter).uid for parameter in self.parameters),
         )
 
@@ -139,6 +140,7 @@ class Run:
 
     def _steps(self, args: tuple, kwargs: dict, backward: bool, loss: Callable | None, optimizer: Any, step: str | None) -> None:
         output = self.model(*args, **kwargs)
+        self.layers = tuple(self.attribution.layers(self.model))
         self.outputs = tuple(self.storages.of(tensor).uid for tensor in floating(output))
         if backward:
             value = loss_of(output, loss)
