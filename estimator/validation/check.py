@@ -68,6 +68,8 @@ def _chip(row: dict[str, Any]) -> Iterator[Check]:
     limit = float(profile.power.limit)
     if "idle" in row:
         yield Check("idle power", row["hw"], chip.idle(profile).power, row["idle"]["value"], "W", IDLE)
+    if "context" in row:
+        yield Check("idle power with a process", row["hw"], chip.idle_with_context(profile).power, row["context"]["value"], "W", IDLE)
     if "stream" in row:
         figure = row["stream"]
         yield Check("streaming power", row["hw"], chip.stream(profile).power, figure["value"], "W", STREAM, figure.get("remark", ""))

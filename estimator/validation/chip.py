@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from estimator.hardware.power import idle_power
 from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel, Signature, TensorSpec
-from estimator.run.phase import Phase, price
+from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.stack import Stack, load_stack
 
 SIDE = 8192  # exact: the matrix size of published GEMM benchmarks
@@ -40,6 +40,12 @@ def stream(profile: Profile) -> Reading:
 def idle(profile: Profile) -> Reading:
     """The board with no work."""
     return Reading(idle_power(profile), 0.0, False)
+
+
+def idle_with_context(profile: Profile) -> Reading:
+    """The board while a process holds it and runs nothing: clocks up, gated, waiting for the host."""
+    phase = host_gaps(profile, load_stack("eager"), steps=1)
+    return Reading(phase.point.power, 0.0, phase.point.capped)
 
 
 def _run(kernel: Kernel, profile: Profile) -> Phase:
