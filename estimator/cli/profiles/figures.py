@@ -24,7 +24,7 @@ def shown(path: str, value: float, unit: str) -> str:
         return f"{value:.5g} {unit}"
     if unit == "1":
         return format_si(value) if value >= PREFIX["M"] else f"{value:.7g}"
-    return format_si(value, unit, digits=4)
+    return format_si(value, unit, 4)
 
 
 def interval(path: str, quantity: Quantity) -> str:
