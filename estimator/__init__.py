@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from estimator.model.tracing import trace as trace
     from estimator.model.transform import prune as prune
     from estimator.model.transform import quantize as quantize
+    from estimator.model.transform import route as route
     from estimator.report.estimate import Estimate as Estimate
     from estimator.run.settings import Inference as Inference
     from estimator.run.settings import Training as Training
@@ -41,6 +42,7 @@ _HOME = {
     "load_profile": "estimator.hardware.catalogue",
     "prune": "estimator.model.transform",
     "quantize": "estimator.model.transform",
+    "route": "estimator.model.transform",
     "sweep": "estimator.api",
     "trace": "estimator.model.tracing",
 }

@@ -10,7 +10,7 @@ from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
 from estimator.model.trace import Trace
-from estimator.model.transform import quantize
+from estimator.model.transform import quantize, route
 from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
@@ -30,6 +30,7 @@ def estimate(
     inputs: Any = None,
     stack: str | None = None,
     weights: str | None = None,
+    routing: str | float = "balanced",
 ) -> Estimate:
     """Predict the energy of running `model` on `hw`; nothing is run on real hardware.
 
@@ -39,6 +40,7 @@ def estimate(
     `run`: `Inference` (default) or `Training`. `stack`: "eager", "compiled" or "serving"; by default serving for generating
     language models, else eager. `weights`: how inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or
     "nvfp4" (see `quantize`, which also takes a group size; `prune` makes a model sparse or smaller); by default as traced.
+    `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
@@ -46,7 +48,7 @@ def estimate(
     run = Inference() if run is None else run
     if not isinstance(run, (Inference, Training)):
         raise InvalidSetting(f"run={run!r}: expected Inference(…) or Training(…)")
-    subject = _resolve(model, run, inputs)
+    subject = route(_resolve(model, run, inputs), routing)
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
     software = load_stack(stack or _default_stack(subject, run))

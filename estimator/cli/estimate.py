@@ -39,6 +39,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--sequence-tokens", type=int, help="training sequence length (with --train)")
     add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (with --train)")
     add("--weights", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4")
+    add("--routing", default="balanced", help="how tokens spread over experts: balanced or zipf")
     add("--stack", help="software stack: eager, compiled or serving")
 
 
@@ -60,7 +61,8 @@ def run_of(options: dict[str, Any]) -> Inference | Training | None:
 def run(given: list[str]) -> int:
     """Estimate one run and print it."""
     options = vars(_parser().parse_args(given))
-    result = estimate(options["model"], hw=options["hw"], run=run_of(options), stack=options["stack"], weights=options["weights"])
+    shared = {name: options[name] for name in ("stack", "weights", "routing")}
+    result = estimate(options["model"], hw=options["hw"], run=run_of(options), **shared)
     if options["json"]:
         print(result.to_json())
     elif options["by"]:

@@ -1,5 +1,6 @@
 """Arithmetic that serves a number, an array and a SymPy symbol with the same line."""
 
+from functools import cache
 from math import prod
 
 from estimator.model.work import Dim
@@ -15,9 +16,38 @@ def positive_part(a: Dim) -> Dim:
     return (a + abs(a)) / 2
 
 
-def distinct_picks(kinds: Dim, draws: Dim) -> Dim:
-    """Expected number of different kinds among `draws` independent, equally likely draws: E (1 - (1 - 1/E)^n)."""
-    return kinds * (1 - (1 - 1 / kinds) ** draws)
+def distinct_picks(kinds: Dim, draws: Dim, picks: int = 1, zipf: float = 0) -> Dim:
+    """Expected number of different kinds among `draws`, of which every `picks` together are all different, as a router's top k.
+
+    Kind i is drawn with a probability in proportion to 1 / i^zipf. Evenly (zipf 0) it is E (1 - (1 - k/E)^(n/k)); else a sum
+    over the kinds, and picking k of them at once counts as so many independent draws that k kinds are expected.
+    """
+    if picks >= kinds:
+        return kinds
+    if not zipf:
+        return kinds * (1 - (1 - picks / kinds) ** (draws / picks))
+    misses = _misses(kinds, zipf)
+    independent = _draws_until(picks, misses) / picks * draws
+    return kinds - sum(miss**independent for miss in misses)
+
+
+@cache
+def _misses(kinds: int, zipf: float) -> tuple[float, ...]:
+    """The probability that a draw is not kind i, for each."""
+    weights = [i**-zipf for i in range(1, kinds + 1)]
+    return tuple(1 - weight / sum(weights) for weight in weights)
+
+
+@cache
+def _draws_until(expected: int, misses: tuple[float, ...]) -> float:
+    """Independent draws that give an expected number of different kinds, by bisection to the last digit."""
+    low, high = 0.0, 1.0
+    while len(misses) - sum(miss**high for miss in misses) < expected:
+        low, high = high, 2 * high
+    while low < (middle := (low + high) / 2) < high:
+        few = len(misses) - sum(miss**middle for miss in misses) < expected
+        low, high = (middle, high) if few else (low, middle)
+    return high
 
 
 def window_size(kernel: tuple, dimensions: int) -> Dim:

@@ -62,7 +62,7 @@ def linear(op: Signature) -> Work:
 @rule("est.grouped_mm", kind="matmul")
 def grouped_mm(op: Signature) -> Work:
     """One product per expert."""
-    return moved(op, products=(grouped_product(op["input"], op["weight"], op.outputs[0]),))
+    return moved(op, products=(grouped_product(op["input"], op["weight"], op.outputs[0], *routing(op)),))
 
 
 @rule("aten._grouped_mm", "aten._scaled_grouped_mm", kind="matmul")
@@ -71,24 +71,29 @@ def torch_grouped_mm(op: Signature) -> Work:
     return moved(op, products=(grouped_product(op["self"], op["mat2"], op.outputs[0]),), vector=_bias(op))
 
 
-def grouped_product(a: TensorSpec, b: TensorSpec, out: TensorSpec) -> MatrixProduct:
+def routing(op: Signature) -> tuple[int, float]:
+    """How rows find their experts: so many at once, all different, and how unevenly (see `distinct_picks`)."""
+    return op.get("picks", 1), op.get("zipf", 0)
+
+
+def grouped_product(a: TensorSpec, b: TensorSpec, out: TensorSpec, picks: int = 1, zipf: float = 0) -> MatrixProduct:
     """One product per expert that gets any work, its ragged side at the mean size.
 
     (rows, k) with (experts, k, n): rows are split among experts. (m, rows) with (rows, n): the gradient of the weights, where
-    the summed dimension is split. (experts, m, k) with (k, rows): columns are split. Experts are taken as equally likely.
+    the summed dimension is split. (experts, m, k) with (k, rows): columns are split.
     """
     match len(a.shape), len(b.shape):
         case 2, 3:
             (rows, k), (experts, _, n) = a.shape, b.shape
-            touched = distinct_picks(experts, rows)
+            touched = distinct_picks(experts, rows, picks, zipf)
             return MatrixProduct(touched, rows / touched, n, k)
         case 2, 2:
             (m, rows), (_, n) = a.shape, b.shape
-            touched = distinct_picks(out.shape[0], rows)
+            touched = distinct_picks(out.shape[0], rows, picks, zipf)
             return MatrixProduct(touched, m, n, rows / touched)
         case 3, 2:
             (experts, m, k), (_, rows) = a.shape, b.shape
-            touched = distinct_picks(experts, rows)
+            touched = distinct_picks(experts, rows, picks, zipf)
             return MatrixProduct(touched, m, rows / touched, k)
     return matrix_product(a, b)
 
@@ -109,7 +114,7 @@ def _touched_weights(op: Signature, a: str, b: str) -> dict[str, TensorSpec | No
     for stacked, ragged, dimension in ((b, a, 0), (a, b, -1)):
         weights, rows = op[stacked], op[ragged]
         if len(weights.shape) == 3 and len(rows.shape) == 2:
-            experts = distinct_picks(weights.shape[0], rows.shape[dimension])
+            experts = distinct_picks(weights.shape[0], rows.shape[dimension], *routing(op))
             return {stacked: TensorSpec((experts, *weights.shape[1:]), weights.format)}
     return {}
 

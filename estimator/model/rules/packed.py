@@ -5,7 +5,7 @@ back is counted once a call: a kernel with many rows of tiles does it once for e
 """
 
 from estimator.model.rules.access import Touch, touches
-from estimator.model.rules.matmul import grouped_product, matrix_product
+from estimator.model.rules.matmul import grouped_product, matrix_product, routing
 from estimator.model.rules.registry import moved, rule
 from estimator.model.work import Dim, MatrixProduct, Signature, TensorSpec, Work
 
@@ -23,7 +23,7 @@ def packed_mm(op: Signature) -> Work:
 
 def _product(op: Signature) -> MatrixProduct:
     a, b = op["input"], op["weight"]
-    plain = grouped_product(a, b, op.outputs[0]) if _is_ragged(op) else matrix_product(a, b)
+    plain = grouped_product(a, b, op.outputs[0], *routing(op)) if _is_ragged(op) else matrix_product(a, b)
     held = sum(op[part].bytes for part in PARTS if op[part] is not None) / b.elements
     return MatrixProduct(plain.batch, plain.m, plain.n, plain.k, op["executed"], held)
 
@@ -35,7 +35,7 @@ def _is_ragged(op: Signature) -> bool:
 def _share(op: Signature) -> Dim:
     """Share of a stack's experts that get any work."""
     experts = op["weight"].shape[0]
-    return grouped_product(op["input"], op["weight"], op.outputs[0]).batch / experts if _is_ragged(op) else 1
+    return grouped_product(op["input"], op["weight"], op.outputs[0], *routing(op)).batch / experts if _is_ragged(op) else 1
 
 
 @touches("est.packed_mm")

@@ -4,6 +4,7 @@
     products.py   one matrix product with a packed weight
     weights.py    all of them, in a lifted architecture or a trace
     structure.py  layers and heads taken out
+    routing.py    how tokens spread over experts
 
     quantize(load_architecture("llama-3.1-8b"), "int4")
     prune(quantize(model, "fp8"), "2:4")
@@ -18,11 +19,12 @@ from estimator.errors import InvalidSetting, unknown_name
 from estimator.model.architecture import Architecture
 from estimator.model.trace import Trace
 from estimator.model.transform.products import Change
+from estimator.model.transform.routing import BALANCED, exponent, route_architecture, route_trace
 from estimator.model.transform.schemes import scheme, schemes
 from estimator.model.transform.structure import without_heads, without_layers
 from estimator.model.transform.weights import pack_architecture, pack_trace
 
-__all__ = ["KINDS", "SKIP", "prune", "quantize", "schemes"]
+__all__ = ["KINDS", "SKIP", "prune", "quantize", "route", "schemes"]
 KINDS = ("unstructured", "2:4", "heads", "layers")
 SKIP = ("lm_head", "classifier", "gate", "router")  # what published quantised models leave wide: heads and routers
 Model = TypeVar("Model", bound=Architecture | Trace)
@@ -74,6 +76,17 @@ def prune(model: Model, kind: str, share: float | None = None, *, skip: tuple[st
     changed, left = (without_layers if kind == "layers" else without_heads)(model, share)
     what = f"layers were pruned, left are {left}" if kind == "layers" else f"{share:.0%} of the heads were pruned in {left}"
     return replace(changed, decisions=(*model.decisions, what))
+
+
+def route(model: Model, routing: str | float = BALANCED) -> Model:
+    """`model` with its tokens spread over its experts: "balanced", "zipf" (exponent 1), or after Zipf's law with that exponent.
+
+    How many different experts a step touches decides which weights it reads. A model without experts comes back as it is.
+    Raises `InvalidSetting` for anything else.
+    """
+    zipf = exponent(routing)
+    changed: Any = route_trace(model, zipf) if isinstance(model, Trace) else route_architecture(model, zipf)
+    return changed
 
 
 def _half(model: Model, share: float | None, skip: tuple[str, ...]) -> Model:

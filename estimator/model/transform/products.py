@@ -59,6 +59,8 @@ def pack(signature: Signature, change: Change) -> tuple[Signature | None, Signat
         "weight": weight,
         **packed(weight, how, group, sparse),
         "offsets": before["offsets"],
+        "picks": signature.get("picks", 1),
+        "zipf": signature.get("zipf", 0),
         "bias": before["bias"],
         "executed": HALF_OF_THE_WEIGHTS if sparse else 1,
         "unpack": how.unpack if how and not active else 0,
