@@ -1,17 +1,21 @@
 """Finding a profile, putting it together, and saying what is wrong with it."""
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
 from estimator.errors import ProfileError, UnknownName
-from estimator.hardware import catalogue
+from estimator.hardware import catalogue, inheritance
 from estimator.hardware.catalogue import list_profiles, load_profile
 
 MEANT = {  # what a bare name means
     "V100": "v100-sxm2-16gb", "A100": "a100-sxm-80gb", "H100": "h100-sxm", "H200": "h200-sxm", "B200": "b200-sxm", "A40": "a40",
     "P100": "p100-pcie", "T4": "t4", "Tesla V100-SXM2-16GB": "v100-sxm2-16gb", "NVIDIA A100-SXM4-80GB": "a100-sxm-80gb",
     "NVIDIA A100 80GB PCIe": "a100-pcie-80gb", "NVIDIA H100 80GB HBM3": "h100-sxm", "NVIDIA H100 PCIe": "h100-pcie",
+    "RTX 4090": "rtx-4090", "A6000": "rtx-a6000", "GH200": "gh200-96gb", "NVIDIA B300 SXM6 AC": "b300-sxm", "MI300X": "mi300x",
+    "TPUv4": "tpu-v4", "Trillium": "tpu-v6e", "Ironwood": "tpu-v7", "trn2": "trainium2", "Gaudi 2": "gaudi2", "M2 Ultra": "apple-m2-ultra", "Tesla P40": "p40",
+    "Jetson AGX Orin": "jetson-agx-orin-64gb", "Xeon 8480+": "xeon-8480plus", "EPYC 9654": "epyc-9654", "Pi 5": "raspberry-pi-5",
     "NVIDIA B200": "b200-sxm", "Tesla P100-PCIE-16GB": "p100-pcie", "Tesla T4": "t4", "h100-sxm": "h100-sxm", "nvidia h200": "h200-sxm",
 }  # fmt: skip
 
@@ -26,6 +30,23 @@ def fault(hw) -> str:
     with pytest.raises(ProfileError) as caught:
         load_profile(hw)
     return str(caught.value)
+
+
+def test_the_catalogue_is_wide():
+    parts = [load_profile(name) for name in list_profiles()]
+    assert len(parts) >= 60
+    assert {part.kind for part in parts} == {"gpu", "tpu", "cpu", "accelerator"}
+    assert {"NVIDIA", "AMD", "Google", "AWS", "Intel", "Apple"} <= {part.vendor for part in parts}
+
+
+def test_the_whole_catalogue_loads_quickly():
+    for cached in (catalogue._aliases, catalogue._load_named, inheritance._parsed):
+        cached.cache_clear()
+    begun = process_time()  # of this process alone: a busy machine must not fail the test
+    load_profile("H100")
+    one = process_time() - begun
+    assert all(load_profile(name) for name in list_profiles())
+    assert one < 1 and process_time() - begun < 4
 
 
 @pytest.mark.parametrize("name", list_profiles())
