@@ -62,7 +62,7 @@ def evaluate(rows: Iterable[Row]) -> Evaluation:
     open_ended: dict[str, list[tuple[Row, Prediction]]] = {}
     for row in rows:
         try:
-            prediction = _predict(row)
+            prediction = predict(row)
             if isinstance(prediction, Prediction) and prediction.units is None and row.time is not None:
                 open_ended.setdefault(f"{row.file} {row.text('source')} {row.text('task')}", []).append((row, prediction))
             else:
@@ -78,7 +78,8 @@ def evaluate(rows: Iterable[Row]) -> Evaluation:
     return done
 
 
-def _predict(row: Row) -> Prediction | Steady:
+def predict(row: Row) -> Prediction | Steady:
+    """What the estimator says about a row. Raises `RowFault`, `NotPredicted` and other `EstimatorError`s."""
     kind = kind_of(row)
     if kind not in BY_KIND:
         raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
