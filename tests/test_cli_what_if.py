@@ -3,6 +3,9 @@
 import pytest
 
 from estimator.__main__ import main
+from estimator.api import estimate
+from estimator.hardware.catalogue import load_profile
+from estimator.run.settings import Inference
 
 ASK = ["what-if", "gpt2", "--hw", "H100", "--batch", "2", "--prompt-tokens", "32", "--output-tokens", "4"]
 
@@ -44,3 +47,12 @@ def test_another_node_may_be_asked_for_and_an_unknown_one_is_refused(capsys):
     assert "made in TSMC N7" in capsys.readouterr().out
     assert main([*ASK, "--node", "2nm"]) == 2
     assert "unknown technology node '2nm'" in capsys.readouterr().err
+
+
+def test_a_report_says_what_was_changed_and_under_which_conditions_it_holds():
+    what_if = load_profile("H100").at(clock="1.2 GHz", temperature="60 degC", activity="zeros")
+    answer = estimate("gpt2", what_if, Inference(prompt_tokens=32, output_tokens=4))
+    assert answer.hardware == "NVIDIA H100 SXM5 80GB, 1.2 GHz, junction 60 °C, zeros"
+    assert "what-if: junction held at 60 °C" in answer.assumptions
+    assert "operands toggle 0 times as often as random data; the junction is held at 60 °C" in answer.assumptions
+    assert {"hardware.clock.boost", "hardware.activity"} <= {number["name"] for number in answer.sources()}
