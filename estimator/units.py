@@ -37,7 +37,8 @@ def _split_part(part: str, whole: str) -> tuple[float, str]:
                 return factor * SECONDS_PER_HOUR, "J"
             if rest in BASE and rest != "1":
                 return (factor**2 if rest == "m2" else factor), rest  # a prefix belongs to the metre: 1 um2 is 1e-12 m2
-    raise InvalidSetting(f"unknown unit {whole!r}: expected a prefix and one of {', '.join(sorted(BASE))}, or a ratio of them, such as 'pJ/bit'")
+    known = ", ".join(sorted(BASE))
+    raise InvalidSetting(f"unknown unit {whole!r}: expected a prefix and one of {known}, or a ratio of them, such as 'pJ/bit'")
 
 
 def to_si(value: float, unit: str, expected: str) -> float:
