@@ -14,8 +14,9 @@ MEANT = {  # what a bare name means
     "P100": "p100-pcie", "T4": "t4", "Tesla V100-SXM2-16GB": "v100-sxm2-16gb", "NVIDIA A100-SXM4-80GB": "a100-sxm-80gb",
     "NVIDIA A100 80GB PCIe": "a100-pcie-80gb", "NVIDIA H100 80GB HBM3": "h100-sxm", "NVIDIA H100 PCIe": "h100-pcie",
     "RTX 4090": "rtx-4090", "A6000": "rtx-a6000", "GH200": "gh200-96gb", "NVIDIA B300 SXM6 AC": "b300-sxm", "MI300X": "mi300x",
-    "TPUv4": "tpu-v4", "Trillium": "tpu-v6e", "Ironwood": "tpu-v7", "trn2": "trainium2", "Gaudi 2": "gaudi2", "M2 Ultra": "apple-m2-ultra", "Tesla P40": "p40",
-    "Jetson AGX Orin": "jetson-agx-orin-64gb", "Xeon 8480+": "xeon-8480plus", "EPYC 9654": "epyc-9654", "Pi 5": "raspberry-pi-5",
+    "TPUv4": "tpu-v4", "Trillium": "tpu-v6e", "Ironwood": "tpu-v7", "trn2": "trainium2", "Gaudi 2": "gaudi2", "M2 Ultra": "apple-m2-ultra",
+    "Tesla P40": "p40", "Jetson AGX Orin": "jetson-agx-orin-64gb", "Xeon 8480+": "xeon-8480plus", "EPYC 9654": "epyc-9654",
+    "Pi 5": "raspberry-pi-5",
     "NVIDIA B200": "b200-sxm", "Tesla P100-PCIE-16GB": "p100-pcie", "Tesla T4": "t4", "h100-sxm": "h100-sxm", "nvidia h200": "h200-sxm",
 }  # fmt: skip
 
