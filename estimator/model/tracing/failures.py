@@ -9,6 +9,7 @@ VALUES = (
 READS = ("meta device type tensor to numpy", "tolist() shouldn't be called", "cannot be called on meta", "Cannot copy out of meta tensor")
 ADVICE = (
     ("FlexAttention", "Use scaled_dot_product_attention (for models of transformers attn_implementation='sdpa')."),
+    ("quantized::", "Modules of torch.ao.quantization hide their weights: trace the float module and `quantize` the trace."),
     ("Sparse", "Sparse layouts are not supported: use dense tensors (for embeddings sparse=False)."),
     ("", "Check the shapes and dtypes of the inputs given to trace(), and that the model runs on the meta device."),
 )
