@@ -4,6 +4,7 @@ from math import inf
 
 from estimator.errors import Infeasible
 from estimator.hardware.schema import Profile
+from estimator.quantity import Numeric
 from estimator.transistor.delay import gain_through, voltage_for
 from estimator.transistor.leakage import leakage_power, thermal_voltage
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
@@ -20,7 +21,7 @@ def voltage_at(profile: Profile, clock: float) -> float:
     return voltage_for(clock, gain=gain, floor=float(curve.voltage_floor), ceiling=float(curve.voltage_at_boost), **law)
 
 
-def leakage(profile: Profile, voltage: float, temperature: float) -> float:
+def leakage(profile: Profile, voltage: Numeric, temperature: Numeric) -> Numeric:
     """Subthreshold leakage of the whole die in W at `voltage` (V) and `temperature` (K)."""
     process = profile.process
     return leakage_power(
@@ -36,7 +37,7 @@ def leakage(profile: Profile, voltage: float, temperature: float) -> float:
     )
 
 
-def leakage_growth(profile: Profile, voltage: float, temperature: float) -> float:
+def leakage_growth(profile: Profile, voltage: Numeric, temperature: Numeric) -> Numeric:
     """Relative growth of leakage per kelvin, d ln P / dT of its law: 1 / T_L - η (V - V0) / (n vT T)."""
     process = profile.process
     drain = process.barrier_lowering * (voltage - process.leakage_voltage) / (process.subthreshold_ideality * thermal_voltage(temperature))

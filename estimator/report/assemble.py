@@ -7,12 +7,14 @@ from estimator.model.architecture import Architecture
 from estimator.model.rules import is_known
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
+from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.demands import matrix_format
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan
 from estimator.run.settings import SHAPES, Inference, Training, describe
 from estimator.run.stack import Stack
+from estimator.run.uncertainty import kind_of, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
 MATRIX_KINDS = ("matmul", "attention", "convolution")
@@ -33,7 +35,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Trainin
         parameters=subject.parameters,
         coverage=_unknown(plan.kernels),
         assumptions=tuple(dict.fromkeys(notes)),
-        numbers=tuple(_numbers("hardware", profile)) + tuple(_numbers("stack", stack)),
+        numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_structural(run, stack)),
     )
 
 
@@ -47,8 +49,15 @@ def _unused(subject: Architecture | Trace) -> set[str]:
 
 
 def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:
-    for path, value in holder.quantities().items():
-        yield Source(f"{owner}.{path}", float(value), value.unit, value.low, value.high, value.source, value.status)
+    return (_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
+
+
+def _structural(run: Inference | Training, stack: Stack) -> Iterable[Source]:
+    return (_source(path, value) for path, value in structural_error(kind_of(run, stack.name)).items())
+
+
+def _source(name: str, value: Quantity) -> Source:
+    return Source(name, float(value), value.unit, value.low, value.high, value.source, value.status)
 
 
 def _unknown(kernels: Iterable[Kernel]) -> dict[str, int]:

@@ -3,15 +3,16 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from estimator.errors import EstimatorError
 from estimator.report.rows import grouped
-from estimator.report.serialize import phase_from_dict, phase_to_dict
+from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
 from estimator.run.phase import Entry, Phase
+from estimator.run.uncertainty import LEVEL, Uncertainty
 
 if TYPE_CHECKING:
     from estimator.run.optimum import Optimum
@@ -35,7 +36,7 @@ class Estimate:
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
     `tokens`, `samples` and `steps` are 0 where the run has none. `coverage` maps each operation without a rule to how often
-    it was met (empty: every operation was counted exactly).
+    it was met (empty: every operation was counted exactly). `spread` is the `uncertainty` that JSON brought, if it did.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Estimate:
     coverage: dict[str, int] | None = None
     assumptions: tuple[str, ...] = ()
     numbers: tuple[Source, ...] = ()
+    spread: Uncertainty | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def energy(self) -> float:
@@ -138,6 +140,33 @@ class Estimate:
 
         return best_operating_point(self.phases, objective, limit)
 
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """What the figures may be off by, worked out when first asked for. Raises `EstimatorError` where the launches are not known."""
+        from estimator.report.interval import uncertainty
+
+        return self.spread or uncertainty(self)
+
+    def interval(self, level: float = LEVEL, of: str = "energy") -> tuple[float, float]:
+        """(low, high) that hold the truth with probability `level`, given the ranges of all numbers and the model's own error.
+
+        `of` is one of `figures()`. The interval contains the estimate, and a wider level a narrower one. Raises `InvalidSetting`
+        for a level outside (0, 1), `UnknownName`, and `EstimatorError` for an estimate read from JSON without its spread.
+        """
+        from estimator.report.interval import interval
+
+        return interval(self, level, of)
+
+    def sensitivity(self, of: str = "energy") -> list[dict[str, Any]]:
+        """What the uncertainty of a figure is made of, largest first: each number with its range and its `share` of the variance.
+
+        Shares are first-order and of the figure's logarithm; the last row, `(together)`, is what no number explains alone, and
+        all add up to 1. The model's own error is the row `structural_error.…`. Raises as `interval` does.
+        """
+        from estimator.report.interval import sensitivity
+
+        return sensitivity(self, of)
+
     def sources(self) -> list[dict[str, Any]]:
         """Every number used, with value, range, source and status (datasheet, measured, derived, assumed)."""
         return [asdict(number) for number in self.numbers]
@@ -150,7 +179,10 @@ class Estimate:
 
     def to_json(self) -> str:
         """All of it as JSON; `Estimate.from_json` reads it back to an equal estimate."""
-        data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers")}
+        from estimator.report.interval import known
+
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers", "spread")}
+        data["spread"] = asdict(self.uncertainty) if known(self) else None
         return json.dumps(data | {"numbers": self.sources(), "phases": [phase_to_dict(phase) for phase in self.phases]})
 
     @classmethod
@@ -160,6 +192,7 @@ class Estimate:
         data["phases"] = tuple(phase_from_dict(phase) for phase in data["phases"])
         data["numbers"] = tuple(Source(**number) for number in data["numbers"])
         data["assumptions"] = tuple(data["assumptions"])
+        data["spread"] = uncertainty_from_dict(data.get("spread"))
         return cls(**data)
 
     def __str__(self) -> str:

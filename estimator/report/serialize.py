@@ -5,6 +5,7 @@ from typing import Any
 
 from estimator.hardware.operating_point import OperatingPoint
 from estimator.run.phase import Entry, Phase
+from estimator.run.uncertainty import Uncertainty
 
 KEYED = ("energy", "events")  # their keys are (component, event) pairs, which JSON cannot hold
 
@@ -25,3 +26,8 @@ def phase_from_dict(table: dict[str, Any]) -> Phase:
         keyed = {name: {(a, b): value for a, b, value in given[name]} for name in KEYED}
         entries.append(Entry(**given | keyed | {"layers": tuple(given["layers"])}))
     return Phase(table["name"], table["steps"], OperatingPoint(**table["point"]), tuple(entries))
+
+
+def uncertainty_from_dict(table: dict[str, Any] | None) -> Uncertainty | None:
+    """The uncertainty that was written as a dict, if any was."""
+    return None if table is None else Uncertainty({name: tuple(values) for name, values in table["quantiles"].items()}, table["shares"])

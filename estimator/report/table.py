@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from estimator.report.cuts import NAMES, Table, tables
+from estimator.report.interval import contributors, spread
 from estimator.units import SECONDS_PER_HOUR, format_si
 
 if TYPE_CHECKING:
@@ -38,14 +39,19 @@ def heading(estimate: "Estimate") -> str:
     lines = [
         f"{estimate.model} on {estimate.hardware}",
         f"{estimate.run['kind']}({settings}), stack {estimate.stack}",
-        f"energy {format_si(estimate.energy, 'J')} ({format_si(estimate.energy / SECONDS_PER_HOUR, 'Wh')})"
+        f"energy {format_si(estimate.energy, 'J')} ({_aside(estimate)})"
         f" · time {format_si(estimate.time, 's')} · mean power {format_si(estimate.power, 'W')}",
     ]
     per = {"tokens": "token", "samples": "sample", "steps": "step"}
     counted = [
         f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)
     ]
-    return "\n".join([*lines, " · ".join(counted)]).rstrip()
+    return "\n".join(line for line in [*lines, " · ".join(counted), _wrapped([contributors(estimate)])] if line)
+
+
+def _aside(estimate: "Estimate") -> str:
+    hours = format_si(estimate.energy / SECONDS_PER_HOUR, "Wh")
+    return "; ".join(text for text in (spread(estimate), hours) if text)
 
 
 def capped(estimate: "Estimate") -> str:

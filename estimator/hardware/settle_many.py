@@ -1,0 +1,132 @@
+"""The operating point of many possible chips at once: `operating_point.settle` for arrays, one entry for each sample of the numbers.
+
+A second road to the same numbers. The scalar road balances heat at every clock that it tries. Here the hottest allowed junction
+comes first: the least of what cap, thermal limit and runaway allow. A chip that cannot stay below it sits at it, so its temperature,
+power and leakage are known and only the clock is sought, by the Illinois variant of the secant method (Dowell and Jarratt, BIT
+11, 1971). `chip` is a profile whose numbers are arrays or floats.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estimator.hardware.events import event_energy
+from estimator.hardware.power import leakage, leakage_growth
+from estimator.hardware.power_many import CLOSE, Array, junction_temperature_many, voltage_many
+
+STEPS = 60  # exact: far more than any search here takes
+
+
+@dataclass(frozen=True)
+class WorkMany:
+    """The kernels of a phase: cycles and seconds as (kernels, samples), and switching events in all their launches by event."""
+
+    launches: Array
+    cycles: Array
+    memory_seconds: Array
+    overhead: Array
+    interval: Array
+    events: Mapping[str, Any]
+
+    def times(self, clock: Array) -> tuple[Array, Array]:
+        """Seconds that all launches take, and in how many of them kernels hold the chip, at `clock` (Hz)."""
+        running = np.maximum(self.cycles / clock, self.memory_seconds) + self.overhead
+        return self.launches @ np.maximum(running, self.interval), self.launches @ running
+
+
+@dataclass(frozen=True)
+class PointMany:
+    """Clock in Hz, voltage in V, temperature in K, mean power in W (NaN where no point exists) and seconds of the phase."""
+
+    clock: Array
+    voltage: Array
+    temperature: Array
+    power: Array
+    stretch: Array
+    seconds: Array
+
+
+def settle_many(chip: Any, work: WorkMany) -> PointMany:
+    """The fastest point of each sample whose mean power keeps the cap and the junction below its limit; NaN where none does."""
+    high = np.broadcast_to(chip.clock.boost, work.cycles.shape[1:])
+    low = np.minimum(chip.clock.minimum, high)
+    excess, lacking = _excess(chip, work, high), _excess(chip, work, low)
+    capped, paused = excess > 0, lacking > 0
+    clock = np.where(paused, low, high)
+    if (capped & ~paused).any():
+        clock = np.where(capped & ~paused, _at_cap(chip, work, low, high, lacking, excess), clock)
+    voltage = voltage_many(chip, clock)
+    hottest, limit = _hottest(chip, voltage)
+    other = _power(chip, work, clock, voltage)
+    with np.errstate(over="ignore", invalid="ignore"):  # samples that stand still above their limits balance nowhere
+        temperature = np.where(capped, hottest, junction_temperature_many(chip, voltage, np.where(capped, 0, other)))
+    leak = leakage(chip, voltage, temperature) / chip.power.regulator_efficiency
+    stretch = np.where(paused, _stretch(chip, clock, voltage, other + leak, leak, limit), 1)
+    power = np.where(np.isnan(stretch), np.nan, np.where(capped, limit, other + leak))
+    return PointMany(clock, voltage, temperature, power, stretch, work.times(clock)[0] * stretch)
+
+
+def _power(chip: Any, work: WorkMany, clock: Array, voltage: Array) -> Array:
+    """Mean board power in W without leakage."""
+    energy = event_energy(chip, voltage)
+    seconds, running = work.times(clock)
+    dynamic = sum(count * energy[event] for event, count in work.events.items()) / seconds
+    tree = energy["clock_cycle"] * clock * (running + (seconds - running) * chip.clock.gated_share) / seconds
+    return (dynamic + tree + chip.memory.standing_power) / chip.power.regulator_efficiency + chip.power.board
+
+
+def _excess(chip: Any, work: WorkMany, clock: Array) -> Array:
+    """Power in W by which heat at the hottest allowed junction exceeds what leaves it: above zero, nothing cooler balances either."""
+    voltage = voltage_many(chip, clock)
+    hottest, limit = _hottest(chip, voltage)
+    return _power(chip, work, clock, voltage) + leakage(chip, voltage, hottest) / chip.power.regulator_efficiency - limit
+
+
+def _hottest(chip: Any, voltage: Array) -> tuple[Array, Array]:
+    """(K, W): the hottest junction that cap, thermal limit and runaway allow at this voltage, and the board power that causes it.
+
+    Beyond the temperature at which one more kelvin adds as much leakage as it carries heat away there is no stable balance.
+    """
+    thermal, cap = chip.thermal, chip.power.limit
+    at_cap = thermal.ambient + thermal.resistance * cap
+    high = np.broadcast_to(np.minimum(thermal.limit, at_cap), voltage.shape)
+    unstable = _gain(chip, voltage, high) > 1
+    for _ in range(STEPS if unstable.any() else 0):  # Newton's method on the logarithm of the gain, which is nearly linear
+        step = np.log(_gain(chip, voltage, high)) / leakage_growth(chip, voltage, high)
+        high = np.where(unstable, np.maximum(high - step, thermal.ambient), high)
+        if (unstable * np.abs(step) <= CLOSE * high).all():
+            break
+    cooled = (high - thermal.ambient) / np.where(thermal.resistance > 0, thermal.resistance, 1)
+    return high, np.where(high < at_cap, cooled, cap)
+
+
+def _gain(chip: Any, voltage: Array, temperature: Array) -> Array:
+    """Kelvins that one more kelvin adds through leakage."""
+    growth = leakage(chip, voltage, temperature) * leakage_growth(chip, voltage, temperature)
+    return chip.thermal.resistance * growth / chip.power.regulator_efficiency
+
+
+def _at_cap(chip: Any, work: WorkMany, low: Array, high: Array, below: Array, above: Array) -> Array:
+    """The clock at which nothing is in excess, between `low` and `high`, where `below` and `above` are."""
+    last = np.zeros(low.shape)
+    sought = (below < 0) & (above > 0)
+    clock = low
+    for _ in range(STEPS):
+        clock = low + np.where(sought, below / np.where(sought, below - above, 1), 0) * (high - low)
+        off = _excess(chip, work, clock)
+        over = off > 0
+        # a bound that stays twice counts half, or the other one would crawl
+        below, above = np.where(over, np.where(last > 0, below / 2, below), off), np.where(over, off, np.where(last < 0, above / 2, above))
+        low, high, last = np.where(over, low, clock), np.where(over, clock, high), np.where(over, 1, -1)
+        if (~sought | (np.abs(off) <= CLOSE * chip.power.limit) | (high - low <= CLOSE * high)).all():
+            break
+    return clock
+
+
+def _stretch(chip: Any, clock: Array, voltage: Array, busy: Array, leak: Array, limit: Array) -> Array:
+    """How much longer all takes if the chip pauses to hold the limit; NaN where standing still already exceeds it."""
+    tree = event_energy(chip, voltage)["clock_cycle"] * clock * chip.clock.gated_share
+    floor = (chip.memory.standing_power + tree) / chip.power.regulator_efficiency + chip.power.board + leak
+    return (busy - floor) / np.where(floor < limit, limit - floor, np.nan)

@@ -1,0 +1,74 @@
+"""What an estimate may be off by: quantiles of the possible truths relative to the estimate, and what their spread is made of.
+
+Plain data, so that it travels with the JSON of an estimate. `estimator.run.uncertainty_propagation` makes it.
+"""
+
+from dataclasses import dataclass
+
+from estimator.errors import InvalidSetting, unknown_name
+from estimator.facts import load_facts
+from estimator.quantity import Quantity
+from estimator.run.settings import Inference, Training
+
+LEVEL = 0.9  # exact: what a sourced range is meant to hold, and what is reported unless asked otherwise
+FIGURES = ("energy", "time", "power")
+STRUCTURAL = "structural_error"  # first word of the paths of the model's own error
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Of each of energy, time and power: `quantiles`, evenly spaced from the least to the greatest sample, divided by the estimate;
+    and `shares` of the variance of its logarithm by the path of the sourced number."""
+
+    quantiles: dict[str, tuple[float, ...]]
+    shares: dict[str, dict[str, float]]
+
+    def interval(self, level: float = LEVEL, of: str = "energy") -> tuple[float, float]:
+        """(low, high) as factors on the estimate, which hold a share `level` of the possible truths.
+
+        The same part, 1 - `level`, is left out of those below the estimate and of those above it, so that the interval always
+        contains the estimate and a wider level contains a narrower one. Raises `InvalidSetting` for a level outside (0, 1) and
+        `UnknownName` for a figure that is none of energy, time and power.
+        """
+        if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+            raise InvalidSetting(f"level={level!r}: expected a share between 0 and 1, such as 0.9 for nine truths in ten")
+        if of not in self.quantiles:
+            raise unknown_name("figure", of, self.quantiles, "Pass one of these as of=….")
+        table = self.quantiles[of]
+        middle = _position(table)
+        return min(_at(table, middle * (1 - level)), 1.0), max(_at(table, middle + (1 - middle) * level), 1.0)
+
+
+def _position(table: tuple[float, ...]) -> float:
+    """The share of the truths that lie below the estimate, interpolated linearly."""
+    if table[0] == table[-1]:
+        return 1 / 2
+    last = len(table) - 1
+    above = next((index for index, value in enumerate(table) if value >= 1), last + 1)
+    if above in (0, last + 1):
+        return min(above, last) / last
+    below = table[above - 1]
+    return (above - 1 + (1 - below) / (table[above] - below)) / last
+
+
+def _at(table: tuple[float, ...], share: float) -> float:
+    """The quantile at `share`, interpolated linearly."""
+    position = share * (len(table) - 1)
+    index = min(int(position), len(table) - 2)
+    return table[index] + (position - index) * (table[index + 1] - table[index])
+
+
+def kind_of(run: Inference | Training, stack: str) -> str:
+    """The kind of run whose structural error an estimate has: training, serving or inference."""
+    return "training" if isinstance(run, Training) else "serving" if stack == "serving" else "inference"
+
+
+def structural_error(kind: str) -> dict[str, Quantity]:
+    """What the model itself gets wrong of each figure for a kind of run: by path, a factor around 1 with its range.
+
+    Kinds are the tables of `hardware_profiles/physics/structural_error.toml`. Raises `UnknownName`.
+    """
+    known = {name: table for name, table in load_facts("physics/structural_error").items() if set(FIGURES) <= set(table)}
+    if kind not in known:
+        raise unknown_name("kind of run", kind, known, "See hardware_profiles/physics/structural_error.toml.")
+    return {f"{STRUCTURAL}.{kind}.{figure}": known[kind][figure] for figure in FIGURES}
