@@ -17,7 +17,7 @@ from estimator.model.polynomial import Monomial, Polynomial
 from estimator.model.work import Kernel, Signature, TensorSpec
 
 Sizes = Mapping[str, int]
-LIFTED = ("signatures", "reads", "writes")
+LIFTED = ("signatures", "reads", "writes", "resident")
 ADVICE = "Its work has no closed form in these sizes; trace it at each size that you need."
 
 

@@ -27,11 +27,12 @@ class Packer:
         return self._rows
 
     def kernel(self, kernel: Kernel) -> list[Any]:
-        """One kernel as a row in the order of its fields."""
+        """One kernel as a row in the order of its fields; `resident` only where there is any."""
         signatures = [self.signature(signature) for signature in kernel.signatures]
         reads, writes = (None if specs is None else [self.tensor(spec) for spec in specs] for specs in (kernel.reads, kernel.writes))
         where = [kernel.name, kernel.kind, kernel.phase, kernel.module]
-        return [*where, signatures, reads, writes, kernel.format, kernel.count, _runs(kernel.layers)]
+        resident = [[self.tensor(spec) for spec in kernel.resident]] if kernel.resident else []
+        return [*where, signatures, reads, writes, kernel.format, kernel.count, _runs(kernel.layers), *resident]
 
     def signature(self, signature: Signature) -> int:
         if signature not in self._signatures:
@@ -72,10 +73,11 @@ class Unpacker:
 
     def kernel(self, row: list[Any]) -> Kernel:
         """The kernel of one row."""
-        name, kind, phase, module, signatures, reads, writes, form, count, runs = row
+        name, kind, phase, module, signatures, reads, writes, form, count, runs, *resident = row
         reads, writes = (None if indices is None else tuple(self._tensors[i] for i in indices) for indices in (reads, writes))
         signatures = tuple(self._signatures[i] for i in signatures)
-        return Kernel(name, kind, phase, module, signatures, reads, writes, form, count, _layers(runs))
+        stays = tuple(self._tensors[i] for indices in resident for i in indices)
+        return Kernel(name, kind, phase, module, signatures, reads, writes, form, count, _layers(runs), stays)
 
     def _signature(self, op: str, arguments: dict[str, Any], outputs: list[int]) -> Signature:
         pairs = tuple((name, self._value(value)) for name, value in arguments.items())

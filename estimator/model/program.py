@@ -18,7 +18,8 @@ SMALLEST = {"past": 0}
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Kernels by fusion ("eager": one per operation; "fused": as a compiler groups them), in launch order.
+    """Kernels by fusion ("eager": one per operation; "fused": as a compiler groups them; "serving": as serving engines do, where the
+    step is one of inference), in launch order.
 
     `symbols` names the sizes: `batch` sequences (or images), `sequence` tokens of each, `past` tokens in the cache, `target`
     decoder tokens of an encoder-decoder's training step.
@@ -42,13 +43,19 @@ class Program:
         return tuple(substitute.kernel(kernel) for kernel in self.kernels[fusion])
 
     def pack(self, packer: Packer) -> dict[str, Any]:
-        """Plain data for JSON; tensors and signatures go to the packer's shared tables."""
-        return {"symbols": self.symbols, "kernels": {fusion: [packer.kernel(k) for k in ks] for fusion, ks in self.kernels.items()}}
+        """Plain data for JSON; tensors and signatures go to the packer's shared tables, a fusion that changes nothing is named."""
+        rows: dict[str, Any] = {}
+        for fusion, kernels in self.kernels.items():
+            same = next((other for other in rows if self.kernels[other] == kernels), None)
+            rows[fusion] = same or [packer.kernel(kernel) for kernel in kernels]
+        return {"symbols": self.symbols, "kernels": rows}
 
     @classmethod
     def unpack(cls, data: Mapping[str, Any], unpacker: Unpacker) -> "Program":
         """The program that `pack` wrote."""
-        kernels = {fusion: tuple(unpacker.kernel(row) for row in rows) for fusion, rows in data["kernels"].items()}
+        kernels: dict[str, tuple[Kernel, ...]] = {}
+        for fusion, rows in data["kernels"].items():
+            kernels[fusion] = kernels[rows] if isinstance(rows, str) else tuple(map(unpacker.kernel, rows))
         return cls(tuple(data["symbols"]), kernels)
 
     def to_json(self) -> dict[str, Any]:
@@ -71,7 +78,7 @@ class _Substitution:
         self.done: dict[int, Any] = {}
 
     def kernel(self, kernel: Kernel) -> Kernel:
-        return replace(kernel, signatures=self(kernel.signatures), reads=self(kernel.reads), writes=self(kernel.writes))
+        return replace(kernel, **{name: self(getattr(kernel, name)) for name in ("signatures", "reads", "writes", "resident")})
 
     def __call__(self, value: Any) -> Any:
         if not isinstance(value, (TensorSpec, Signature, Polynomial, tuple)):

@@ -1,10 +1,13 @@
 """Joins the two sides of the house: a kernel of the model becomes a demand on the chip."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
-from estimator.model.work import BYTES, Kernel, Work
+from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
 from estimator.run.attention import attention_l2_bytes, attention_slots
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, terms
@@ -25,9 +28,24 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         special_ops=work.special_flop,
         vector_format=lane_format(kernel.format),
         l2_bytes=l2_bytes,
-        memory_bytes=memory_bytes,
+        memory_bytes=memory_bytes - resident_bytes(kernel, work, profile, stack),
         **terms(kernel.kind, stack),
     )
+
+
+def resident_bytes(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> float:
+    """Bytes that the launch before left in L2, so that memory is not read for them; none of them where they do not fit together."""
+    left = min(sum(spec.bytes for spec in kernel.resident), work.read)
+    return left if left <= stack.l2_resident_share * profile.l2.capacity else 0.0
+
+
+def side_by_side(products: Sequence[MatrixProduct]) -> tuple[MatrixProduct, ...]:
+    """Products of one launch that share batch, m and k as one: their right operands lie next to each other, so n adds up."""
+    merged: dict[MatrixProduct, float] = {}
+    for product in products:
+        shape = replace(product, n=0)
+        merged[shape] = merged.get(shape, 0) + product.n
+    return tuple(replace(shape, n=n) for shape, n in merged.items())
 
 
 def matrix_format(kernel: Kernel, stack: Stack) -> str:
@@ -45,7 +63,8 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     if kernel.kind == "attention":
         return attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
-    tilings = [best_tiling(product, width, profile, speed) for product in work.products]
+    products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
+    tilings = [best_tiling(product, width, profile, speed) for product in products]
     slots = sum(tiling.slots for tiling in tilings)
-    reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(sum(operand_bytes(p, width)) for p in work.products), 0.0)
+    reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
     return slots, max(moved, sum(tiling.l2_bytes for tiling in tilings)), moved + reread

@@ -16,13 +16,14 @@ class Stack(Section):
 
     name: str
     notes: str = ""
-    fusion: Literal["eager", "fused"]
+    fusion: Literal["eager", "fused", "serving"]
     launch_interval: Second
     kernel_overhead: Second
     step_overhead: Second
     sequence_overhead: Second
     attention_memory_share: Number
     softmax_overlap: Number
+    l2_resident_share: Number
     fp32_convolution_as_tf32: Number
     fp32_matmul_as_tf32: Number
 

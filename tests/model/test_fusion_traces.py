@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.model.fusion import kernels, unfold
+from estimator.model.rules import work_of
 from estimator.model.tracing import trace
 from tests.model.networks import on_meta, token_ids
 from tests.model.streams import Stream, moved, totals
 
+FUSIONS = ("eager", "fused", "serving")
 FLOP = ("matmul_flop", "vector_flop", "special_flop")
 
 
@@ -46,13 +48,21 @@ def streams(draw):
 
 @given(streams())
 def test_fusion_never_moves_more_nor_computes_otherwise(stream):
-    eager, fused = (totals(kernels(stream, fusion)) for fusion in ("eager", "fused"))
-    assert all(fused[unit] == eager[unit] for unit in FLOP)
-    assert fused["read"] + fused["write"] <= eager["read"] + eager["write"]
-    assert fused["launches"] <= eager["launches"] == len(stream.calls)
+    eager, fused, serving = (totals(kernels(stream, fusion)) for fusion in FUSIONS)
+    assert all(serving[unit] == fused[unit] == eager[unit] for unit in FLOP)
+    for more, less in ((eager, fused), (fused, serving)):
+        assert less["read"] + less["write"] <= more["read"] + more["write"]
+        assert less["launches"] <= more["launches"]
+    assert eager["launches"] == len(stream.calls)
 
 
-@given(streams(), st.sampled_from(["eager", "fused"]))
+@given(streams(), st.sampled_from(FUSIONS))
+def test_what_is_resident_is_read(stream, fusion):
+    for kernel in kernels(stream, fusion):
+        assert sum(spec.bytes for spec in kernel.resident) <= work_of(kernel).read
+
+
+@given(streams(), st.sampled_from(FUSIONS))
 def test_folded_and_unfolded_totals_agree_exactly(stream, fusion):
     folded = kernels(stream, fusion)
     assert totals(unfold(folded)) == totals(folded)

@@ -12,7 +12,8 @@ from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
 from estimator.model.work import Kernel
 
-FUSIONS = ("eager", "fused")
+FUSIONS = {"training": ("eager", "fused")}
+INFERENCE = ("eager", "fused", "serving")
 T = TypeVar("T")
 
 
@@ -27,7 +28,7 @@ class Lifted(NamedTuple):
 def lift_step(model: Any, name: str, step: Step) -> Lifted:
     """Trace a step at its sample sizes and lift it; sizes that are squared somewhere take a few more samples."""
     with served(model, name) as replaced:
-        samples, saved = Samples(model, step), None
+        samples, saved = Samples(model, step, FUSIONS.get(name, INFERENCE)), None
         program = Program(step.symbols, _lowest_degree(samples.kernels))
         if name == "training":
             try:
@@ -50,8 +51,8 @@ def _lowest_degree(fit: Callable[[int], T]) -> T:
 class Samples:
     """Traces of one step, each made once."""
 
-    def __init__(self, model: Any, step: Step) -> None:
-        self.model, self.step = model, step
+    def __init__(self, model: Any, step: Step, fusions: tuple[str, ...]) -> None:
+        self.model, self.step, self.fusions = model, step, fusions
         self.decisions: dict[str, None] = {}
         self._kernels: dict[tuple[int, ...], dict[str, tuple[Kernel, ...]]] = {}
         self._saved: dict[tuple[int, ...], int] = {}
@@ -60,7 +61,7 @@ class Samples:
         """The kernels by fusion for any size, if sizes are polynomials of that degree; raises `LiftError`."""
         points, held_out = self.step.points(degree), self.step.held_out
         keys = [self._trace(sizes) for sizes in (*points, *held_out)]
-        return {fusion: merge([*points, *held_out], [self._kernels[key][fusion] for key in keys], len(points)) for fusion in FUSIONS}
+        return {fusion: merge([*points, *held_out], [self._kernels[key][fusion] for key in keys], len(points)) for fusion in self.fusions}
 
     def saved_bytes(self, degree: int) -> Polynomial:
         """The peak of saved bytes for any size; raises `LiftError`."""
@@ -72,7 +73,7 @@ class Samples:
         key = tuple(sizes.values())
         if key not in self._kernels:
             trace = self.step.run(self.model, **sizes)
-            self._kernels[key] = {fusion: kernels(trace, fusion) for fusion in FUSIONS}
+            self._kernels[key] = {fusion: kernels(trace, fusion) for fusion in self.fusions}
             self._saved[key] = int(trace.saved_bytes)
             self.decisions |= dict.fromkeys(trace.decisions)
         return key

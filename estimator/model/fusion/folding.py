@@ -62,7 +62,7 @@ class _Identity:
 
     def __call__(self, kernel: Kernel) -> tuple[Any, ...]:
         numbers = tuple(map(self._number, kernel.signatures))
-        return numbers, kernel.name, kernel.kind, kernel.phase, kernel.reads, kernel.writes, kernel.format
+        return numbers, kernel.name, kernel.kind, kernel.phase, kernel.reads, kernel.writes, kernel.resident, kernel.format
 
     def _number(self, signature: Signature) -> int:
         found = self.known.get(id(signature))

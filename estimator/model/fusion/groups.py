@@ -9,44 +9,44 @@ needs another order, so it follows on the odd level after, with what is computed
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from estimator.model.fusion.merging import merged_products
 from estimator.model.fusion.operation import Operation
 
 
-def group_calls(calls: list[Any], operations: list[Operation], accumulated: Mapping[int, int] = MappingProxyType({})) -> list[list[int]]:
+def group_calls(
+    calls: list[Any], operations: list[Operation], accumulated: dict[int, int] | None = None, merge: bool = False
+) -> list[list[int]]:
     """Indices of calls that share a launch, groups and members in the order of the calls. Linear in the calls.
 
-    operations: that of each call. accumulated: additions and the products that do them.
+    operations: that of each call. accumulated: additions and the products that do them. merge: put products side by side.
     """
     levels = _levels(calls, operations)
+    merged = merged_products(calls, operations, levels) if merge else {}
     _delay(levels, calls, operations)
     joined = _Partition(len(calls), max_fusion_size())
     written_by: dict[int, int] = {}
     siblings: dict[tuple, int] = {}
-    for index, call in enumerate(calls):
-        operation = operations[index]
-        if operation.fuses:
-            for storage in call.reads:
-                producer = written_by.get(storage)
-                if (
-                    producer is not None
-                    and levels[producer] == levels[index]
-                    and not operations[producer].ends_level
-                    and calls[producer].phase == call.phase
-                ):
-                    joined.join(producer, index)
-                sibling = siblings.setdefault((storage, levels[index], call.phase, operation.domain), index)
-                joined.join(sibling, index)
+    for index, (call, operation) in enumerate(zip(calls, operations)):
+        for storage in call.reads if operation.fuses else ():
+            producer = written_by.get(storage)
+            if producer is not None and levels[producer] == levels[index] and _may_follow(producer, index, calls, operations):
+                joined.join(producer, index)
+            joined.join(siblings.setdefault((storage, levels[index], call.phase, operation.domain), index), index)
+            if producer in merged and levels[producer] + 2 == levels[index]:
+                joined.join(siblings.setdefault((merged[producer], call.phase), index), index)
         for storage in call.writes:
             written_by[storage] = index
-    for addition, product in accumulated.items():
-        joined.join(product, addition)
+    for follower, product in ((accumulated or {}) | merged).items():
+        joined.join(product, follower)
     return joined.groups()
+
+
+def _may_follow(producer: int, consumer: int, calls: list[Any], operations: list[Operation]) -> bool:
+    return not operations[producer].ends_level and calls[producer].phase == calls[consumer].phase
 
 
 def _levels(calls: list[Any], operations: list[Operation]) -> list[int]:

@@ -17,7 +17,8 @@ class Operation:
     library kernel, or its sums are complete only when the whole launch is. across: sums over other than the innermost
     dimensions, so it walks its input in another order than its neighbours. domain: size of its iteration space. recomputable:
     cheap enough that backward computes it again instead of reading it. normalises: a reduction and then an element-wise use of
-    it, so what can be had again from its input and the `statistics` of its rows (None: its further outputs are these). reads, writes: what it touches of each input and output; rereads: what a second pass reads again.
+    it, so what can be had again from its input and the `statistics` of its rows (None: its further outputs are these). reads,
+    writes: what it touches of each input and output; rereads: what a second pass reads again.
     """
 
     signature: Signature

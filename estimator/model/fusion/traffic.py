@@ -5,6 +5,7 @@ uses; what backward computes again is not written, and read as what it is comput
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from estimator.model.fusion.dataflow import Dataflow
 from estimator.model.fusion.recomputation import recomputed
@@ -24,6 +25,11 @@ class Traffic:
 
     def reads(self, members: list[int]) -> tuple[TensorSpec, ...]:
         """What enters: every outside storage once, what a second pass needs twice."""
+        again = (spec for index in members for spec in self.flow.operation[index].rereads)
+        return (*(spec for _, spec in self.entering(members)), *again)
+
+    def entering(self, members: list[int]) -> Iterator[tuple[int, TensorSpec]]:
+        """The storages that enter, and what of each."""
         entering: dict[int, list[TensorSpec]] = defaultdict(list)
         made: set[int] = set()
         for index in members:
@@ -32,18 +38,22 @@ class Traffic:
                     for source, part in self.backward.sources.get(storage, {storage: spec}).items():
                         entering[source].append(part)
             made.update(storage for storage, _ in self.flow.written[index])
-        again = (spec for index in members for spec in self.flow.operation[index].rereads)
-        return (*(spec for storage, parts in entering.items() for spec in self._together(storage, parts)), *again)
+        return ((storage, spec) for storage, parts in entering.items() for spec in self._together(storage, parts))
 
     def writes(self, members: list[int]) -> tuple[TensorSpec, ...]:
-        """What leaves the group."""
+        """What leaves the group, and the row statistics that backward wants."""
+        written = dict.fromkeys(storage for index in members for storage, _ in self.flow.written[index])
+        statistics = (self.backward.statistics[storage] for storage in written if storage in self.backward.statistics)
+        return (*(spec for _, spec in self.leaving(members)), *statistics)
+
+    def leaving(self, members: list[int]) -> Iterator[tuple[int, TensorSpec]]:
+        """The storages that leave, and what of each."""
         written: dict[int, TensorSpec] = {}
         for index in members:
             for storage, spec in self.flow.written[index]:
                 written[storage] = max(spec, written.get(storage, spec), key=_bytes)
         group = self.flow.group_of[members[0]]
-        statistics = (self.backward.statistics[storage] for storage in written if storage in self.backward.statistics)
-        return (*(spec for storage, spec in written.items() if self._stored(storage, group)), *statistics)
+        return ((storage, spec) for storage, spec in written.items() if self._stored(storage, group))
 
     def _stored(self, storage: int, group: int) -> bool:
         if storage in self.backward.sources:

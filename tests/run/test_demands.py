@@ -1,0 +1,71 @@
+"""Kernels as demands on a chip: products side by side, and reads that the second-level cache serves."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estimator.hardware.catalogue import load_profile
+from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec
+from estimator.run.demands import demand_of, side_by_side
+from estimator.run.stack import load_stack
+
+H100, STACK = load_profile("h100-sxm"), load_stack("compiled")
+sizes = st.integers(1, 8192)
+
+
+def spec(*shape):
+    return TensorSpec(shape, "bf16")
+
+
+def product(m, n, k):
+    return Signature("aten.mm", (("self", spec(m, k)), ("mat2", spec(k, n))), (spec(m, n),))
+
+
+def launch(m, widths, k, **settings):
+    """Products of one left operand by weights of several widths."""
+    reads, writes = (spec(m, k), *(spec(k, n) for n in widths)), tuple(spec(m, n) for n in widths)
+    signatures = tuple(product(m, n, k) for n in widths)
+    return Kernel("aten.mm", "matmul", "forward", "net", signatures, reads, writes, "bf16", **settings)
+
+
+def demand(kernel):
+    return demand_of(kernel, H100, STACK)
+
+
+@given(sizes, st.lists(sizes, min_size=2, max_size=4), sizes)
+def test_products_side_by_side_are_tiled_as_one_wide_product(m, widths, k):
+    merged, wide = demand(launch(m, widths, k)), demand(launch(m, [sum(widths)], k))
+    assert replace(merged, macs=0) == replace(wide, macs=0)
+    assert merged.macs == wide.macs == m * sum(widths) * k
+
+
+def test_only_what_shares_its_rows_and_depth_is_side_by_side():
+    a, b, c = MatrixProduct(1, 8, 16, 4), MatrixProduct(1, 8, 32, 4), MatrixProduct(1, 8, 32, 5)
+    assert side_by_side((a, b, c)) == (replace(a, n=48), c)
+
+
+def test_small_products_fill_the_chip_better_together():
+    # one row block of 64 rows and 1024 columns each: apart, three launches of few tiles
+    apart, together = demand(launch(64, [1024], 4096)), demand(launch(64, [1024] * 3, 4096))
+    assert together.mac_slots < 3 * apart.mac_slots
+
+
+@given(sizes, sizes, sizes)
+def test_what_is_resident_saves_memory_traffic_and_nothing_else(m, n, k):
+    cold = demand(launch(m, [n], k))
+    warm = demand(launch(m, [n], k, resident=(spec(m, k),)))
+    fits = 2 * m * k <= float(STACK.l2_resident_share) * float(H100.l2.capacity)
+    assert warm == replace(cold, memory_bytes=cold.memory_bytes - 2 * m * k * fits)
+    assert 0 < warm.memory_bytes <= cold.memory_bytes
+
+
+def test_what_does_not_fit_is_read_from_memory():
+    rows = int(float(H100.l2.capacity))  # times 4 columns of 2 bytes: eight times the cache
+    assert demand(launch(rows, [4], 4, resident=(spec(rows, 4),))) == demand(launch(rows, [4], 4))
+
+
+def test_no_more_is_saved_than_is_read():
+    # a window leaves less of a cache to read than was written
+    kernel = launch(8, [8], 8, resident=(spec(1000, 8),))
+    assert demand(kernel).memory_bytes == demand(launch(8, [8], 8)).memory_bytes - 2 * (8 * 8 + 8 * 8)
