@@ -107,9 +107,8 @@ def main():
         print(f"{name:15s} counter {counter:6.3f} s, trace {ours:6.3f} s, ratio {ours / counter:.2f} (target {TARGET})", flush=True)
         missed += [name] if ours > TARGET * counter else []
     short, long = per_operation()
-    print(
-        f"{LENGTHS[0]:,} and {LENGTHS[1]:,} forward operations: {short:.0f} and {long:.0f} µs each, ratio {long / short:.2f} (target {TARGET})"
-    )
+    lengths = f"{LENGTHS[0]:,} and {LENGTHS[1]:,} forward operations"
+    print(f"{lengths}: {short:.0f} and {long:.0f} µs each, ratio {long / short:.2f} (target {TARGET})")
     missed += ["linear growth"] if long > TARGET * short else []
     print("missed: " + ", ".join(missed) if missed else "every target met")
     return 1 if missed else 0
