@@ -16,6 +16,9 @@ Each message answers three questions: what was given, what is allowed, what to d
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+OFFERED = 5  # exact: how many names a message offers
+LIKENESS = 0.4  # exact: how alike they must be, as difflib counts
+
 
 class EstimatorError(Exception):
     """Base of every error raised on purpose."""
@@ -60,8 +63,7 @@ def unknown_name(kind: str, given: str, known: Iterable[str], hint: str) -> Unkn
     """An `UnknownName` that lists the nearest known names and says what to do next."""
     names = sorted(set(known))
     by_lower = {name.lower(): name for name in names}
-    near = [
-        by_lower[match] for match in get_close_matches(given.lower(), by_lower, n=5, cutoff=0.4)
-    ]  # exact: how many names to offer, and how alike they must be
+    close = get_close_matches(given.lower(), by_lower, n=OFFERED, cutoff=LIKENESS)
+    near = [by_lower[match] for match in close]
     offer = f"Nearest: {', '.join(near)}." if near else f"Known: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}."
     return UnknownName(f"unknown {kind} {given!r}. {offer} {hint}")

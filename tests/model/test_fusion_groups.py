@@ -189,3 +189,49 @@ def test_an_unknown_fusion_is_refused():
 
 def test_a_trace_without_calls_has_no_kernels():
     assert kernels(Stream().trace(), "fused") == kernels(Stream().trace()) == ()
+
+
+def test_a_sum_across_rows_is_a_launch_of_its_own():
+    # the gradient of a norm's scale: the rows are walked once for the gradient of the input and once more for the sum across them
+    s = Stream()
+    gradient, x = s.mm(s.input(8, 4), s.input(4, 16)), s.input(8, 16)
+    row = s.call("aten.sum", (8, 1), self=s.binary("mul", gradient, x), dim=(1,))
+    s.binary("sub", gradient, row)
+    s.call("aten.sum", (16,), self=s.binary("mul", gradient, x), dim=(0,))
+    along, across = launches(s.trace())[1:]
+    assert [along.name, across.name] == ["fused.mul+sum+sub", "fused.mul+sum"]
+    assert (traffic(along), traffic(across)) == ((2 * N, N), (2 * N, 16 * 4))
+
+
+def test_a_sum_over_batch_and_rows_is_across_and_one_over_the_image_is_not():
+    for dims, size, count in (((0, 2, 3), 4, 2), ((2, 3), 8 * 4, 1), ((-1, -2), 8 * 4, 1), ((3,), 8 * 4 * 5, 1)):
+        s = Stream()
+        x = s.unary("exp", s.input(8, 4, 5, 6))
+        s.call("aten.sum", (size,), self=x, dim=dims)
+        s.unary("silu", x)
+        assert len(launches(s.trace())) == count
+
+
+def test_a_product_takes_over_the_sum_of_two_gradients():
+    # a weight with two users: the second product starts from the first one's result instead of zero
+    s = Stream()
+    first = s.mm(s.input(8, 4), s.input(4, 16))
+    total = s.binary("add", first, s.mm(s.input(8, 2), s.input(2, 16)))
+    product, accumulating = launches(s.trace(total))
+    assert (product.name, accumulating.name, accumulating.kind) == ("aten.mm", "fused.mm+add", "matmul")
+    assert traffic(accumulating) == (N + 8 * 2 * 4 + 2 * 16 * 4, N)
+
+
+def test_a_sum_that_goes_on_into_element_wise_work_stays_with_it():
+    s = Stream()
+    first = s.mm(s.input(8, 4), s.input(4, 16))
+    s.unary("silu", s.binary("add", first, s.input(8, 16)))
+    assert [kernel.name for kernel in launches(s.trace())] == ["aten.mm", "fused.add+silu"]
+
+
+def test_a_product_of_another_shape_takes_over_no_sum():
+    s = Stream()
+    first = s.mm(s.input(8, 4), s.input(4, 16))
+    viewed = replace(first, spec=s.input(2, 4, 16).spec)
+    s.call("aten.add", (2, 4, 16), self=viewed, other=s.input(2, 4, 16))
+    assert [kernel.name for kernel in launches(s.trace())] == ["aten.mm", "aten.add"]
