@@ -84,24 +84,3 @@ def test_inference_recomputes_nothing():
     s.unary("silu", s.mm(a, s.input(16, 16)))
     s.binary("add", a, a)
     assert moved(kernels(s.trace(), "fused")) <= moved(kernels(s.trace(), "eager"))
-
-
-def test_of_a_softmax_the_statistics_of_its_rows_are_stored():
-    # cross-entropy: forward reads the logits and keeps maximum and sum of each of the 8 rows; backward reads the logits again
-    s = Stream()
-    logits = s.mm(s.input(8, 4), s.input(4, 16))
-    rows = s.call("aten._log_softmax", (8, 16), self=logits, dim=1, half_to_float=False)
-    s.call("aten.sum", (8, 1), self=rows, dim=(1,))
-    s.call("aten.mul", (8, 16), self=s.input(8, 16), other=rows, phase="backward")
-    found = traffic(s.trace())
-    assert found["forward", "fused._log_softmax+sum"] == (N, 8 * 4 + 2 * 8 * 4)
-    assert found["backward", "aten.mul"] == (N + N + 2 * 8 * 4, N)
-
-
-def test_a_softmax_that_a_product_of_backward_needs_is_stored():
-    s = Stream()
-    scores = s.mm(s.input(8, 4), s.input(4, 16))
-    shares = s.call("aten._softmax", (8, 16), self=scores, dim=1, half_to_float=False)
-    s.mm(shares, s.input(16, 4))
-    s.mm(s.input(4, 8), shares, phase="backward")
-    assert traffic(s.trace())["forward", "aten._softmax"] == (N, N)
