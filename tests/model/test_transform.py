@@ -78,6 +78,14 @@ def test_gpt_oss_has_the_size_of_its_published_checkpoint():
     assert isclose(model.parameter_bytes / 2**30, 12.8, rel_tol=0.01)
 
 
+@pytest.mark.parametrize(("name", "head"), [("whisper-small", "proj_out"), ("bert-base", "cls.predictions.decoder"), ("gpt2", "lm_head")])
+def test_heads_stay_wide(name, head):
+    model = quantize(load_architecture(name), "int4")
+    products = [k for name, p in model.programs.items() if name != "training" for k in p.kernels["fused"] if k.kind == "matmul"]
+    assert {k.name == "est.packed_mm" for k in products if k.module == head} == {False}
+    assert {k.name for k in products if k.layers} == {"est.packed_mm"}
+
+
 def test_weight_only_schemes_convert_back_and_narrow_ones_do_not():
     layer = nn.Linear(256, 128, bias=False, **bf16)
     traced = trace(layer, empty(4, 256, **bf16))

@@ -26,7 +26,7 @@ from estimator.model.transform.weights import pack_architecture, pack_trace
 
 __all__ = ["KINDS", "SKIP", "prune", "quantize", "route", "schemes"]
 KINDS = ("unstructured", "2:4", "heads", "layers")
-SKIP = ("lm_head", "classifier", "gate", "router")  # what published quantised models leave wide: heads and routers
+SKIP = ("lm_head", "proj_out", "cls.*", "classifier", "gate", "router")  # what published quantised models leave wide: heads and routers
 Model = TypeVar("Model", bound=Architecture | Trace)
 
 
