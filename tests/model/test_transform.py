@@ -152,34 +152,6 @@ def test_packing_twice_combines_in_either_order(name):
     assert prune(quantize(traced, name), "2:4").signatures[-1] == quantize(prune(traced, "2:4"), name).signatures[-1]
 
 
-def test_unstructured_zeros_save_nothing_and_say_so():
-    model = load_architecture("llama-3.1-8b")
-    pruned = prune(model, "unstructured", 0.6)
-    assert pruned.programs == model.programs
-    assert pruned.decisions[-1].endswith("dense hardware multiplies zeros like other numbers, so nothing is saved")
-
-
-@pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.97])
-def test_layers_taken_out_take_their_share(share):
-    model = load_architecture("llama-3.1-8b")
-    pruned = prune(model, "layers", share)
-    kept, head = max(round(32 * (1 - share)), 1) / 32, 2 * 4096 * 128256
-    before, after = (total(one, "decode", "matmul_flop", batch=1, past=100) - head for one in (model, pruned))
-    assert isclose(after, kept * before, rel_tol=1e-12)
-    assert pruned.kv_bytes_per_token == kept * model.kv_bytes_per_token
-    layer = 2 * 4096**2 + 2 * 4096 * 1024 + 3 * 4096 * 14336
-    assert pruned.parameters == model.parameters - round((1 - kept) * 32) * layer
-
-
-def test_heads_taken_out_lighten_attention_and_its_projections():
-    model = load_architecture("llama-3.1-8b")
-    sizes = {"batch": 1, "past": 100}
-    freed = total(model, "decode", "matmul_flop", **sizes) - total(prune(model, "heads", 0.5), "decode", "matmul_flop", **sizes)
-    projections = 2 * (2 * 4096**2 + 2 * 4096 * 1024)
-    assert isclose(freed, 0.5 * 32 * (projections + 2 * 2 * 4096 * 101), rel_tol=1e-12)
-    assert prune(model, "heads", 0.5).kv_bytes_per_token == model.kv_bytes_per_token / 2
-
-
 def test_a_transformed_architecture_can_be_stored():
     model = prune(quantize(load_architecture("gpt-oss-20b"), "mxfp4"), "layers", 0.5)
     assert Architecture.from_json(model.to_json()) == model
