@@ -11,7 +11,7 @@ from estimator.hardware.power import NEWTON_STEPS, leakage, leakage_growth
 from estimator.transistor.delay import clock_frequency, gain_through
 
 Array = Any  # of numbers; the formulas below that it passes through are written for floats
-CLOSE = 1e-10  # exact: relative error at which a search ends
+CLOSE = 1e-9  # exact: relative error at which a search ends
 
 
 def voltage_many(chip: Any, clock: Array) -> Array:

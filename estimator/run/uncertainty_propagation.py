@@ -26,6 +26,7 @@ from estimator.run.uncertainty_samples import Sampled, Sampler
 
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
 TABLE = 200  # exact: steps of the quantile tables, half a percent each
+RIDGE = 1e-9  # exact: keeps the regression solvable where a cause never varies or two are one
 Array = np.ndarray
 
 
@@ -103,7 +104,8 @@ def _shares(causes: Sequence[Array], effect: Array) -> list[float]:
         return [0.0] * len(causes)
     linear, y = [_standardised(row) for row in causes], _standardised(effect)
     x = np.array([*linear, *(_standardised(row**2) for row in linear)])
-    parts = np.linalg.lstsq(x.T, y, rcond=None)[0] * (x @ y) / len(y)
+    alike, told = x @ x.T / len(y), x @ y / len(y)
+    parts = np.linalg.solve(alike + RIDGE * np.eye(len(x)), told) * told
     return [float(a + b) for a, b in zip(parts, parts[len(causes) :])]
 
 
