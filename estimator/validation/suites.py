@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import kernels, microbench, serving, training
+from estimator.validation import kernels, microbench, paced, serving, steps, training
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -27,10 +27,11 @@ def _later(reason: str) -> Predictor:
 
 
 SUITES = (
-    Suite("kernels", {"kernel": kernels.predict}, ("hardware", "task", "precision", "cap")),
+    Suite("kernels", {"kernel": kernels.predict, "paced": paced.predict}, ("hardware", "task", "precision", "cap")),
     Suite("microbench", {"microbench": microbench.predict}, ("hardware", "op")),
     Suite("training", {"training_epoch": training.epoch, "training_step": _later("batch and steps of a window are not stated")},
           ("hardware", "network", "dataset")),
+    Suite("steps", {"model_step": steps.predict}, ("hardware", "task", "model")),
     Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
           ("hardware", "task", "model")),
     Suite("diffusion", {"diffusion": _later("no diffusion architecture is bundled yet")}, ("hardware", "task")),
