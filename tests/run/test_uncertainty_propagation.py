@@ -133,6 +133,28 @@ def test_without_ranges_only_the_structural_error_is_left():
     assert math.isclose(found.shares["energy"]["structural_error.serving.energy"], 1, rel_tol=0.02)
 
 
+def test_the_tail_bends_the_structural_error_and_the_ranges_count_in_part():
+    # ends of the 90 % interval stay; the 50 % end is range to the power (z(0.75) / z(0.95))^tail = 0.41^tail
+    bare = phases(exactly(load_profile("h100-sxm")), stack=exactly(load_stack("serving")))
+    error = NOTHING | {
+        "structural_error.serving.energy": Quantity(1.0, "1", 0.8, 1.5),
+        "structural_error.serving.energy_tail": Quantity(2.0),
+    }
+    found = propagate(bare, error)
+    part = (NormalDist().inv_cdf(0.75) / END) ** 2
+    for level, exponent in ((0.9, 1), (0.5, part)):
+        assert math.isclose(found.interval(level)[1], 1.5**exponent, rel_tol=ONE_PERCENT)
+    # half of the ranges' width: the square root of the interval
+    full, half = (propagate(phases(load_profile("h100-sxm")), NOTHING | extra, shares=False) for extra in ({}, halved("energy")))
+    assert math.isclose(math.log(half.interval()[1]), math.log(full.interval()[1]) / 2, rel_tol=ONE_PERCENT)
+    assert half.quantiles["time"] == full.quantiles["time"]
+    assert not full.shares["energy"]
+
+
+def halved(figure):
+    return {f"structural_error.serving.{figure}_ranges": Quantity(0.5)}
+
+
 def test_idle_power_that_one_quantity_makes_has_its_quantiles():
     # no leakage, no clock tree, no memory: power = board, so its interval is the range itself, and the half interval is
     # the range to the power z(0.75) / z(0.95) = 0.41 on each side
