@@ -159,6 +159,11 @@ class Link(Section):
 
     bandwidth: BytePerSecond = Field(description="of the whole device, one direction")
     energy_per_bit: JoulePerBit = Field(description="both ends")
+    latency: Second = Field(description="of one step of an exchange: write, signal, wait for the peer")
+    achievable: Number = Field(description="share of the bandwidth that large messages reach")
+    access: Literal["memory", "message"] = Field(
+        default="message", description="memory: kernels load and store at every peer at once; message: libraries send from peer to peer"
+    )
 
 
 class Power(Section):
