@@ -54,7 +54,8 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
     core, memory, link = resource if busy >= l2 else "L2", memory_seconds(demand, profile), exchange_seconds(demand, profile)
-    return Duration(max(busy, l2), core, memory, demand.exposed * demand.overhead, demand.exposed * demand.interval, link)
+    open_ = demand.exposed
+    return Duration(open_ * max(busy, l2), core, memory, open_ * demand.overhead, open_ * demand.interval, link)
 
 
 def exchange_seconds(demand: Demand, profile: Profile) -> float:

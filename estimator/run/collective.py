@@ -6,12 +6,13 @@
 
 A phase holds the joules of one device; whoever runs n of them multiplies. While a device waits, its clock tree toggles and it
 leaks as in any kernel: exchanges of GPUs are kernels. `exposed` says which share of the time no computation hides; the bits cost
-the same either way.
+the same either way. What is hidden wholly belongs to the phase that hides it: `price_asked(name, [*kernels, exchanged(one, stack)], …)`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from estimator.errors import InvalidSetting
 from estimator.hardware.collective import Collective
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
@@ -48,7 +49,11 @@ def exchanged(exchange: Exchange, stack: Stack) -> Asked:
 def communicate(exchanges: Sequence[Exchange], profile: Profile, stack: Stack, *, steps: float = 1.0, name: str = COMMUNICATION) -> Phase:
     """The phase in which a device takes part in `exchanges`, one after the other, `steps` times over.
 
-    Exchanges of a single rank are left out. Raises `InvalidSetting` where the device lacks a link.
+    Exchanges of a single rank are left out. Raises `InvalidSetting` where nothing remains, and where the device lacks a link.
     """
     items = [exchanged(exchange, stack) for exchange in exchanges if exchange.collective.ranks > 1]
+    if not items:
+        raise InvalidSetting("nothing to exchange: every collective has a single rank; leave the phase out")
+    if not any(item.demand.exposed for item in items):
+        raise InvalidSetting("all exchanges are hidden (exposed=0): price them with the kernels that hide them, see price_asked()")
     return price_asked(name, items, profile, stack, steps=steps)

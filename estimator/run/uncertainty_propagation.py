@@ -161,4 +161,4 @@ def _cycles(demand: Demand, chip: Any) -> Array:
     l2 = cycles.pop("L2", 0.0)
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return np.maximum(busy, l2)
+    return demand.exposed * np.maximum(busy, l2)
