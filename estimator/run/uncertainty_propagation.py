@@ -40,8 +40,8 @@ def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], sampl
     bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
     if len(bases) < len(phases) or not bases:
         raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
-    quantities = _quantities(bases[0]) | dict(structural)
-    return _propagate(lambda sampler, size: _run(bases, sampler, size), quantities, structural, samples, shares)
+    quantities = quantities_of(bases[0]) | dict(structural)
+    return _propagate(lambda sampler, size: price_many(bases, sampler, size), quantities, structural, samples, shares)
 
 
 def propagate_idle(profile: Profile, structural: Mapping[str, Quantity], samples: int = SAMPLES, shares: bool = True) -> Uncertainty:
@@ -122,13 +122,13 @@ def _standardised(rows: Array) -> Array:
     return (rows - rows.mean(axis=-1, keepdims=True)) / np.where(spread > 0, spread, 1)
 
 
-def _quantities(basis: Basis) -> dict[str, Quantity]:
+def quantities_of(basis: Basis) -> dict[str, Quantity]:
     """Every sourced number by path, as `Estimate.sources` names them."""
     holders = {"hardware": basis.profile, "stack": basis.stack}
     return {f"{owner}.{path}": one for owner, holder in holders.items() if holder for path, one in holder.quantities().items()}
 
 
-def _run(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str, Array]:
+def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str, Array]:
     """Energy in J, time in s and mean power in W of the whole run, for each sample."""
     chip, stack = Sampled(bases[0].profile, "hardware", sampler), Sampled(bases[0].stack, "stack", sampler)
     energy, time = np.zeros(size), np.zeros(size)

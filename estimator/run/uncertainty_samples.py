@@ -66,12 +66,16 @@ class Sampler:
         quantity = self.quantities[path]
         if is_ranged(path, quantity) and path not in self.used:
             self.used.append(path)
-        drawn = two_piece(quantity, bent(self._rows[path], self._tails.get(path, 1.0))) if path in self._rows else float(quantity)
+        drawn = self._sampled(path)
         if path in ORDER and ORDER[path] in self.quantities:
             drawn = np.maximum(drawn, self[ORDER[path]])
         if any(part in SHARES for part in path.split(".")):
             drawn = np.minimum(drawn, CEILING)
         return np.maximum(drawn, FLOORS[path]) if path in FLOORS else drawn
+
+    def _sampled(self, path: str) -> Any:
+        quantity = self.quantities[path]
+        return two_piece(quantity, bent(self._rows[path], self._tails.get(path, 1.0))) if path in self._rows else float(quantity)
 
 
 def is_ranged(path: str, quantity: Quantity) -> bool:

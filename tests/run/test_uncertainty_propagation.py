@@ -21,7 +21,7 @@ from estimator.quantity import Quantity
 from estimator.run.phase import host_gaps, price
 from estimator.run.stack import load_stack
 from estimator.run.uncertainty import FIGURES
-from estimator.run.uncertainty_propagation import _quantities, _run, _terms, propagate, propagate_idle
+from estimator.run.uncertainty_propagation import _terms, price_many, propagate, propagate_idle, quantities_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
 from tests.run.sampled import one_of
 
@@ -73,11 +73,11 @@ def test_the_array_road_agrees_with_the_scalar_road_sample_by_sample(name, share
         bases = [phase.basis for phase in phases(capped_at(name, share))]
     except Infeasible:
         pytest.skip("the part itself cannot stand still at that cap")
-    quantities = _quantities(bases[0])
+    quantities = quantities_of(bases[0])
     nominal = Sampler(quantities, 1)
-    _run(bases, nominal, 1)
+    price_many(bases, nominal, 1)
     sampler = Sampler(quantities, 256, tuple(nominal.used))
-    found = _run(bases, sampler, 256)
+    found = price_many(bases, sampler, 256)
     for index in range(0, 256, 17):
         joules, seconds = _scalar(bases, sampler, index)
         if math.isnan(joules):
