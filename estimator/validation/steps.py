@@ -1,4 +1,4 @@
-"""Suite "steps": one step of a bundled model in eager PyTorch: a prefill, a decoded token, a training step."""
+"""Suite "steps": one step of a bundled model in eager PyTorch, a prefill or a decoded token; and training steps likewise."""
 
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture

@@ -1,13 +1,13 @@
-"""The recorded session: SYNTHETIC, no card was read. Regenerate with `python -m tests.measurement.session`.
+"""A session on a card whose constants are known: SYNTHETIC, no card was read.
 
 An H200 whose constants were changed as `TRUTH` says is priced by the estimator itself: seconds, watts and clock of every row that
-`python -m estimator measure` runs go to session.csv. Replayed on a simulated card with noise, drift and lagging sensors
-(`Replay`), it stands in for a measurement: what comes back out of it can be compared with what went in.
+`python -m estimator measure` runs. Replayed on a simulated card with noise, drift and lagging sensors (`Replay`), it stands in
+for a measurement: what comes back out of it can be compared with what went in.
 """
 
-import csv
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cache
 
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
@@ -16,9 +16,8 @@ from estimator.measurement.tidy import Site
 from estimator.validation.evaluate import foretell
 from estimator.validation.hardware import use
 from estimator.validation.rows import NotPredicted, Row
-from tests.measurement.card import Card
+from tests.measurement.card import COLD, Card
 
-FILE = Path(__file__).with_name("session.csv")
 HARDWARE, LIMIT = "NVIDIA H200", 700.0
 TRUTH = {  # factors on the constants of the H200 that the catalogue describes, all inside their stated ranges
     ("process", "leakage"): 0.85,
@@ -42,26 +41,29 @@ def true_profile() -> Profile:
     return profile
 
 
-def generate() -> list[dict[str, str]]:
-    """Seconds of a call, watts and Hz of every row on the true card."""
+@dataclass(frozen=True)
+class Truth:
+    """Seconds of a call (0 where the row has none), W and Hz."""
+
+    seconds: float
+    watts: float
+    hertz: float
+
+
+@cache
+def session() -> dict[str, Truth]:
+    """The truth of every row, by name."""
     site = Site(HARDWARE, LIMIT, "synthetic")
     use(true_profile())
     try:
-        return [_recorded(site.placed(row)) for row in rows_of()]
+        return {row.row_id: _truth(foretell(site.placed(row))) for row in rows_of()}
     finally:
         use()
 
 
-def _recorded(row: Row) -> dict[str, str]:
-    said = foretell(row)
-    clock = said.phases[0].point.clock if hasattr(said, "phases") else 345e6
-    return {"row_id": row.row_id, "seconds": f"{said.time or 0:.6g}", "watts": f"{said.power:.6g}", "hertz": f"{clock:.6g}"}
-
-
-def recorded() -> dict[str, dict[str, str]]:
-    """The committed session by row."""
-    with FILE.open(encoding="utf-8") as text:
-        return {row["row_id"]: row for row in csv.DictReader(line for line in text if not line.startswith("#"))}
+def _truth(said) -> Truth:
+    clock = said.phases[0].point.clock if hasattr(said, "phases") else COLD
+    return Truth(said.time or 0.0, said.power, clock)
 
 
 class Queued:
@@ -76,10 +78,10 @@ class Queued:
 
 
 class Replay:
-    """A bench that runs the recorded session on a simulated card; `missing` rows fail as a card without that format would."""
+    """A bench that runs the session on a simulated card; `missing` rows fail as a card without that format would."""
 
     def __init__(self, card: Card, missing: str = "nothing"):
-        self.card, self.missing, self.session = card, missing, recorded()
+        self.card, self.missing, self.session = card, missing, session()
 
     def prepare(self, row: Row) -> Callable:
         if self.missing in row.row_id:
@@ -87,14 +89,13 @@ class Replay:
         if row.text("op") != "idle":
             self.card.hold()
         known = self.session[row.row_id]
-        seconds, watts, clock = (float(known[name]) for name in ("seconds", "watts", "hertz"))
         loops = row.whole("loops", 1)
 
         def launch(count: int) -> Callable[[], None]:
-            if not seconds:  # a rest, which the host sleeps through
-                self.card.rest(0.01 * count, watts)
+            if not known.seconds:  # a rest, which the host sleeps through
+                self.card.rest(0.01 * count, known.watts)
                 return Queued(self.card, self.card.now)
-            return Queued(self.card, self.card.work(count * loops * seconds, watts, clock))
+            return Queued(self.card, self.card.work(count * loops * known.seconds, known.watts, known.hertz))
 
         return launch
 
@@ -106,11 +107,3 @@ class Replay:
 
     def release(self):
         pass
-
-
-if __name__ == "__main__":
-    with FILE.open("w", newline="", encoding="utf-8") as out:
-        out.write("# SYNTHETIC: priced by the estimator with changed constants, see session.py; nothing was measured\n")
-        writer = csv.DictWriter(out, ["row_id", "seconds", "watts", "hertz"])
-        writer.writeheader()
-        writer.writerows(generate())

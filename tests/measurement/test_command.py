@@ -1,4 +1,4 @@
-"""`measure` over the recorded session: the file that comes out is what went in, is read by `validate`, or is not there at all."""
+"""`measure` over a simulated session: the file that comes out is what went in, is read by `validate`, or is not there at all."""
 
 import csv
 import sys
@@ -8,13 +8,12 @@ from pytest import approx
 
 from estimator.__main__ import main
 from estimator.cli import measure as command
-from estimator.measurement.suites import rows_of
 from estimator.validation.evaluate import evaluate
 from estimator.validation.hardware import use
 from estimator.validation.reading import read_data
 from tests.measurement.card import Card
 from tests.measurement.fake_nvml import FakeNvml
-from tests.measurement.session import FILE, Replay, generate, recorded, true_profile
+from tests.measurement.session import Replay, session, true_profile
 
 
 @pytest.fixture
@@ -48,24 +47,15 @@ def measured(tmp_path_factory):
     return out
 
 
-def test_the_recorded_session_says_that_it_is_synthetic_and_is_what_its_generator_makes():
-    assert FILE.read_text(encoding="utf-8").startswith("# SYNTHETIC")
-    assert set(recorded()) == {row.row_id for row in rows_of()}
-    for made in generate():
-        known = recorded()[made["row_id"]]
-        assert float(made["watts"]) == approx(float(known["watts"]), rel=1e-4, abs=0), "run python -m tests.measurement.session"
-        assert float(made["seconds"]) == approx(float(known["seconds"]), rel=1e-4, abs=0), "run python -m tests.measurement.session"
-
-
 def test_what_went_in_comes_out(measured):
     found = rows(measured)
-    assert len(found) == len(recorded())
-    for name, truth in recorded().items():
+    assert len(found) == len(session())
+    for name, truth in session().items():
         row = found[name]
-        assert float(row["avg_power_w"]) == approx(float(truth["watts"]), rel=0.02, abs=0)  # noise 1 %, drift 0.5 % in ten minutes
+        assert float(row["avg_power_w"]) == approx(truth.watts, rel=0.02, abs=0)  # noise 1 %, drift 0.5 % in ten minutes
         assert row["trust"] == "A"
         if row["unit"] != "second":
-            assert float(row["time_s_per_unit"]) == approx(float(truth["seconds"]), rel=0.01, abs=0)
+            assert float(row["time_s_per_unit"]) == approx(truth.seconds, rel=0.01, abs=0)
             assert float(row["energy_j_per_unit"]) == approx(float(row["avg_power_w"]) * float(row["time_s_per_unit"]), rel=1e-4, abs=0)
 
 
@@ -83,7 +73,7 @@ def test_validate_reads_and_predicts_every_row(measured, capsys):
     read, faults = read_data(measured)
     done = evaluate(read)
     assert not faults and not done.faults and not done.skipped
-    assert len(done.results) == len(recorded())
+    assert len(done.results) == len(session())
     assert all(result.scored for result in done.results)
     assert main(["validate", "--data", str(measured), "--limit", "3"]) == 0
     assert "h200-sxm · decode" in capsys.readouterr().out

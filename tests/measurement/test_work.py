@@ -49,7 +49,7 @@ def test_every_row_has_a_name_of_its_own_and_a_prediction():
 def test_suites_are_chosen_by_name_and_idle_comes_before_anything_holds_the_device():
     assert suite_names() == ["idle", "kernels", "llm", "training"]
     assert rows_of()[0].text("op") == "idle"
-    assert {row.text("kind") for row in rows_of(["llm", "training"])} == {"model_step"}
+    assert {row.text("kind") for row in rows_of(["llm", "training"])} == {"model_step", "optimizer_step"}
     with pytest.raises(UnknownName, match="unknown suite 'kernel'. Nearest: kernels"):
         rows_of(["kernel"])
 

@@ -89,7 +89,7 @@ class TorchBench:
             torch.cuda.empty_cache()
 
     def _call(self, row: Row) -> Call:
-        if row.text("kind") == "model_step":
+        if row.text("model_id"):
             return _models().step(row, self.device)
         task = row.text("task") or row.text("op")
         if task not in BUILDERS:
