@@ -56,14 +56,14 @@ def session() -> dict[str, Truth]:
     site = Site(HARDWARE, LIMIT, "synthetic")
     use(true_profile())
     try:
-        return {row.row_id: _truth(foretell(site.placed(row))) for row in rows_of()}
+        return {row.row_id: _truth(row, foretell(site.placed(row))) for row in rows_of()}
     finally:
         use()
 
 
-def _truth(said) -> Truth:
+def _truth(row: Row, said) -> Truth:
     clock = said.phases[0].point.clock if hasattr(said, "phases") else COLD
-    return Truth(said.time or 0.0, said.power, clock)
+    return Truth(0.0 if row.text("unit") == "second" else said.time, said.power, clock)
 
 
 class Queued:

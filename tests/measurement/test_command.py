@@ -74,7 +74,7 @@ def test_validate_reads_and_predicts_every_row(measured, capsys):
     done = evaluate(read)
     assert not faults and not done.faults and not done.skipped
     assert len(done.results) == len(session())
-    assert all(result.scored for result in done.results)
+    assert {result.why_not for result in done.results} == {"", "host-bound"}  # paced rows are reported apart
     assert main(["validate", "--data", str(measured), "--limit", "3"]) == 0
     assert "h200-sxm · decode" in capsys.readouterr().out
 
