@@ -10,6 +10,7 @@ from estimator.hardware.roofline import Duration, duration
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.work import Kernel
+from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, host_seconds
 
@@ -63,6 +64,7 @@ class Phase:
 
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
+    kernels = [part for kernel in kernels for part in with_relayouts(kernel, profile, stack)]
     parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
     loads = tuple(load for _, _, load, _ in parts)
     point = settle(profile, loads)
