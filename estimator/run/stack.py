@@ -2,7 +2,7 @@
 
 import tomllib
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -34,7 +34,7 @@ class Stack(Section):
     copy_memory_share: Number
 
 
-def terms(kind: str, stack: Stack) -> dict[str, float]:
+def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     attention = kind == "attention"
     shares = {"attention": stack.attention_memory_share, "reduction": stack.reduction_memory_share, "copy": stack.copy_memory_share}
