@@ -1,4 +1,4 @@
-"""Command line: `python -m estimator llama-3.1-8b --hw H100`, `… profiles`, `… models`, `… check`, `… validate`, `… calibrate`, …"""
+"""Command line: `python -m estimator llama-3.1-8b --hw H100`, and the commands in `COMMANDS`, such as `… profiles`."""
 
 import sys
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from importlib import import_module
 
 from estimator.errors import EstimatorError
 
+# each is a module of estimator.cli; anything else is a model to estimate
 COMMANDS = (
     "profiles",
     "models",
@@ -13,6 +14,7 @@ COMMANDS = (
     "validate",
     "calibrate",
     "what-if",
+    "measure",
 )  # each is a module of estimator.cli; anything else is a model to estimate
 
 

@@ -8,7 +8,7 @@ from estimator.errors import InvalidSetting, unknown_name
 from estimator.validation.evaluate import LABELS, evaluate
 from estimator.validation.plot import scatter
 from estimator.validation.published import published_rows
-from estimator.validation.reading import read_folder, select
+from estimator.validation.reading import read_data, select
 from estimator.validation.report import as_json, as_text
 from estimator.validation.rows import Row
 from estimator.validation.sampling import sample
@@ -25,7 +25,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("suites", nargs="*", metavar="SUITE", help=f"{', '.join(NAMES)}, or the name of a file without .csv (default: all)")
-    add("--data", type=Path, metavar="DIR", help="tidy CSV files, an ML.ENERGY leaderboard or a Zeus trace (default: published figures)")
+    add(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="a tidy CSV file or a folder of them, an ML.ENERGY leaderboard or a Zeus trace (default: published figures)",
+    )
     add("--by", help=f"group by these, joined by commas: {', '.join(GROUPINGS)}")
     add("--limit", type=int, metavar="N", help="at most N rows of each suite, evenly spaced")
     add("--no-intervals", action="store_true", help="leave out the shares inside the 50 and 90 % intervals: three times as fast")
@@ -40,7 +45,7 @@ def run(given: list[str]) -> int:
     if options.limit is not None and options.limit < 1:
         raise InvalidSetting(f"--limit {options.limit}: expected at least 1")
     by = _groups(options.by)
-    rows, faults = read_folder(options.data) if options.data else (published_rows(), [])
+    rows, faults = read_data(options.data) if options.data else (published_rows(), [])
     chosen = _chosen(rows, options.suites)
     taken = sample(chosen, options.limit)
     done = evaluate(taken, intervals=not options.no_intervals)

@@ -70,14 +70,19 @@ def evaluate(rows: Iterable[Row], intervals: bool = False) -> Evaluation:
 
 
 def predict(row: Row) -> Prediction | Steady:
-    """What the estimator says about a row. Raises `RowFault`, `NotPredicted` and other `EstimatorError`s."""
-    kind = kind_of(row)
-    if kind not in BY_KIND:
-        raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
-    prediction = BY_KIND[kind].kinds[kind](row)
+    """What the estimator says about a measured row. Raises `RowFault`, `NotPredicted` and other `EstimatorError`s."""
+    prediction = foretell(row)
     if row.energy is None and row.time is None:
         raise RowFault("energy_j_per_unit", "and time_s_per_unit are both empty: nothing was measured")
     return prediction
+
+
+def foretell(row: Row) -> Prediction | Steady:
+    """The same, for a row that nobody has measured yet."""
+    kind = kind_of(row)
+    if kind not in BY_KIND:
+        raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
+    return BY_KIND[kind].kinds[kind](row)
 
 
 def result(row: Row, prediction: Prediction | Steady, intervals: bool = False) -> Result:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import kernels, microbench, serving, training
+from estimator.validation import kernels, microbench, paced, serving, steps, training
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -31,10 +31,12 @@ def _later(reason: str) -> Predictor:
 
 
 SUITES = (
-    Suite("kernels", {"kernel": kernels.predict}, ("hardware", "task", "precision", "cap"), "kernel"),
+    Suite("kernels", {"kernel": kernels.predict, "paced": paced.predict}, ("hardware", "task", "precision", "cap"), "kernel"),
     Suite("microbench", {"microbench": microbench.predict}, ("hardware", "op"), "kernel"),
-    Suite("training", {"training_epoch": training.epoch, "training_step": _later("batch and steps of a window are not stated")},
+    Suite("training", {"training_epoch": training.epoch, "optimizer_step": steps.predict,
+                       "training_step": _later("batch and steps of a window are not stated")},
           ("hardware", "network", "dataset"), "training"),
+    Suite("steps", {"model_step": steps.predict}, ("hardware", "task", "model"), "inference"),
     Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
           ("hardware", "task", "model"), "serving"),
     Suite("diffusion", {"diffusion": _later("no diffusion architecture is bundled yet")}, ("hardware", "task"), "diffusion"),
