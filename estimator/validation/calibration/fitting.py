@@ -16,8 +16,9 @@ from estimator.validation.calibration.observing import Observed, observe
 from estimator.validation.calibration.problem import Array, Problem, bounds_of, deviate_of, value_at
 from estimator.validation.rows import Row
 
-TRIES = 12  # exact: iterations after which the fit has settled or will not
-SETTLED = 0.02  # exact: a step, in standard deviations of the prior, that is none
+TRIES = 8  # exact: iterations after which the fit has settled or will not
+ROUNDS = 2  # exact: the second with the scale of errors that the first leaves
+SETTLED = 0.01  # exact: a step, in standard deviations of the prior, or a part of the cost, that is none
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Calibration:
         return {one.constant: one.value for one in self.fitted}
 
 
-def calibrate(rows: Sequence[Row], hardware: Sequence[str] = (), anywhere: bool = False) -> Calibration:
-    """Fits the constants that these rows depend on; see `observe` for `hardware` and `anywhere`.
+def calibrate(rows: Sequence[Row], hardware: Sequence[str] = (), anywhere: bool = False, limit: int | None = None) -> Calibration:
+    """Fits the constants that these rows depend on; see `observe` for the other arguments.
 
     Raises `InvalidSetting` where no row can be used and `MissingDependency` without scipy.
     """
-    observed = observe(rows, hardware, anywhere)
+    observed = observe(rows, hardware, anywhere, limit)
     if not observed:
         raise InvalidSetting(
             f"none of {len(rows)} rows can be used{' on ' + ', '.join(hardware) if hardware else ''}: give rows that "
@@ -61,8 +62,10 @@ def fit(observed: Sequence[Observed], start: Mapping[Constant, float] | None = N
     """The fit to these observations, from the priors' medians or from other values of the constants. Raises `MissingDependency`."""
     free = list(dict.fromkeys(constant for one in observed for constant in one.constants))
     problem = Problem(observed, free)
-    begin = [deviate_of(constant, start[constant]) if start and constant in start else 0.0 for constant in free]
-    deviates = minimise(problem, np.array(begin), *np.array([bounds_of(constant) for constant in free]).T)
+    deviates = np.array([deviate_of(constant, start[constant]) if start and constant in start else 0.0 for constant in free])
+    for _ in range(1 if start else ROUNDS):
+        problem = problem.rescaled(deviates)
+        deviates = minimise(problem, deviates, *np.array([bounds_of(constant) for constant in free]).T)
     covariance = np.linalg.inv(problem.hessian(deviates))
     spread = np.sqrt(np.diag(covariance))
     fitted = (Fitted(constant, float(value_at(constant, x)), float(x), float(left)) for constant, x, left in zip(free, deviates, spread))
@@ -75,16 +78,17 @@ def minimise(problem: Problem, x: Array, low: Array, high: Array) -> Array:
         from scipy.optimize import lsq_linear
     except ImportError:
         raise MissingDependency('calibration needs scipy: pip install "joules-estimator[uq]"') from None
-    cost = problem.cost(x)
+    here = problem.linear(x)
     for _ in range(TRIES):
-        residuals, jacobian = problem.linear(x)
-        root = np.sqrt(problem.loss(residuals**2)[1])
-        step = lsq_linear(root[:, np.newaxis] * jacobian, -root * residuals, (low - x, high - x), method="bvls").x
-        size = 1.0
-        while problem.cost(x + size * step) > cost and size > SETTLED:
-            size /= 2
-        if size <= SETTLED or np.abs(size * step).max() < SETTLED:
+        root = np.sqrt(problem.loss(here.residuals**2)[1])
+        step = lsq_linear(root[:, np.newaxis] * here.jacobian, -root * here.residuals, (low - x, high - x), method="bvls").x
+        there = problem.linear(x + step)
+        while there.cost > here.cost and np.abs(step).max() > SETTLED:
+            step = step / 2
+            there = problem.linear(x + step)
+        if there.cost > here.cost:
             break
-        x = x + size * step
-        cost = problem.cost(x)
+        gained, x, here = here.cost - there.cost, x + step, there
+        if gained < SETTLED * here.cost or np.abs(step).max() < SETTLED:
+            break
     return x

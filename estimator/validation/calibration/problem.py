@@ -1,18 +1,23 @@
-"""What the fit minimises: errors of all observations in units of the model's own error, and one residual for each prior."""
+"""What the fit minimises: errors of all observations in units of the model's own error, and one residual for each prior.
 
-from collections.abc import Sequence
+The model's own error of a kind of run and metric is the scale of its errors where the fit stands, found anew in a second round.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from statistics import NormalDist
 
 import numpy as np
 
-from estimator.run.uncertainty import structural_error
+from estimator.facts import load_facts
 from estimator.run.uncertainty_samples import AT_END, two_piece
 from estimator.validation.calibration.constants import Constant
-from estimator.validation.calibration.observation import Observation
 from estimator.validation.calibration.observing import Observed
-from estimator.validation.intervals import FIGURE
 
 Array = np.ndarray
 STEP = 0.02  # exact: of finite differences, in standard deviations of the prior
+QUARTILE = NormalDist().inv_cdf(0.75)  # exact: the median |deviate| of a normal distribution
 EDGE = 1e-6  # exact: a bound that must lie apart from the other
 
 
@@ -33,11 +38,18 @@ def bounds_of(constant: Constant) -> tuple[float, float]:
     return (-AT_END if prior.low < prior else -EDGE), (AT_END if prior.high > prior else EDGE)
 
 
-def sigma_of(observation: Observation, metric: str) -> float:
-    """The model's own error of a metric, as a standard deviation of its logarithm."""
-    path = f"structural_error.{observation.kind}.{FIGURE[metric]}"
-    factor = structural_error(observation.kind)[path]
-    return float(np.log(factor.high / factor.low)) / (2 * AT_END)
+def values_of(one: Observed, values: Mapping[Constant, float]) -> dict[str, float]:
+    """The values of an observation's constants by sampler path; those that are not given stay as the files have them."""
+    return {constant.key: values[constant] for constant in one.constants if constant in values}
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The problem around one point: residuals, their derivatives, and half of the summed loss."""
+
+    residuals: Array
+    jacobian: Array
+    cost: float
 
 
 class Problem:
@@ -46,16 +58,18 @@ class Problem:
     def __init__(self, observed: Sequence[Observed], free: Sequence[Constant]) -> None:
         self.observed, self.free = observed, free
         self.index = {constant: position for position, constant in enumerate(free)}
-        nominal = [one.observation.errors({}) for one in observed]
-        self.sigma = np.array([sigma_of(one.observation, metric) for one, errors in zip(observed, nominal) for metric in errors])
-        groups = [f"{one.observation.group} {metric}" for one, errors in zip(observed, nominal) for metric in errors]
-        self.weight = weights(np.concatenate([list(errors.values()) for errors in nominal]).ravel() / self.sigma, groups)
+        metrics = [(one.observation, metric) for one in observed for metric in one.observation.errors({})]
+        self.kinds = np.array([f"{observation.kind} {metric}" for observation, metric in metrics])
+        self.groups = [f"{observation.group} {metric}" for observation, metric in metrics]
+        self.sigma = self.weight = np.ones(len(metrics))
 
-    def cost(self, x: Array) -> float:
-        """Half of the summed loss."""
-        errors = [error for one in self.observed for error in one.observation.errors(self._values(one, x[self._places(one)])).values()]
-        residuals = np.concatenate([np.ravel(errors) / self.sigma, x])
-        return float(self.loss(residuals**2)[0].sum()) / 2
+    def rescaled(self, x: Array) -> "Problem":
+        """The same problem, its model error and the weights of groups taken from the errors at `x`."""
+        other = Problem(self.observed, self.free)
+        errors = self.linear(x).residuals[: len(self.sigma)] * self.sigma
+        other.sigma = np.array([scale(errors[self.kinds == kind]) for kind in self.kinds])
+        other.weight = weights(errors / other.sigma, self.groups)
+        return other
 
     def loss(self, squares: Array) -> Array:
         """Soft-L1 for rows, each with its weight, and the plain square for priors: the function and its two derivatives."""
@@ -67,10 +81,10 @@ class Problem:
 
     def hessian(self, x: Array) -> Array:
         """Of half the loss, after Gauss and Newton: what rows and priors together say about the constants."""
-        residuals, jacobian = self.linear(x)
-        return jacobian.T @ (self.loss(residuals**2)[1][:, np.newaxis] * jacobian)
+        here = self.linear(x)
+        return here.jacobian.T @ (self.loss(here.residuals**2)[1][:, np.newaxis] * here.jacobian)
 
-    def linear(self, x: Array) -> tuple[Array, Array]:
+    def linear(self, x: Array) -> "Linear":
         """Errors in units of the model's own error, then the deviates themselves; and the derivatives of both, by differences."""
         step = np.where(x > 0, -STEP, STEP)  # towards the middle of each range
         errors, slopes = [], []
@@ -85,13 +99,20 @@ class Problem:
                 slope[places] = (found[1:] - found[0]) / step[places]
                 slopes.append(slope)
         residuals, jacobian = np.array(errors) / self.sigma, np.array(slopes) / self.sigma[:, np.newaxis]
-        return np.concatenate([residuals, x]), np.concatenate([jacobian, np.eye(len(x))])
+        residuals, jacobian = np.concatenate([residuals, x]), np.concatenate([jacobian, np.eye(len(x))])
+        return Linear(residuals, jacobian, float(self.loss(residuals**2)[0].sum()) / 2)
 
     def _places(self, one: Observed) -> list[int]:
         return [self.index[constant] for constant in one.constants]
 
     def _values(self, one: Observed, deviates: Array) -> dict[str, Array]:
         return {constant.key: value_at(constant, row) for constant, row in zip(one.constants, deviates)}
+
+
+def scale(errors: Array) -> float:
+    """The standard deviation of a normal distribution with this median |error|; no less than laboratories differ by."""
+    floor = log(load_facts("physics/structural_error")["between_laboratories"]["spread"]) / AT_END
+    return max(float(np.median(np.abs(errors))) / QUARTILE, floor)
 
 
 def weights(residuals: Array, groups: Sequence[str]) -> Array:
