@@ -5,15 +5,16 @@ hard (Triggs et al., Bundle adjustment, 2000), and one residual for each prior. 
 together: n of them count as n / (1 + (n - 1) r), with r the intraclass correlation of their errors (Kish, Survey Sampling, 1965).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from estimator.errors import InvalidSetting, MissingDependency
 from estimator.validation.calibration.constants import Constant
 from estimator.validation.calibration.observing import Observed, observe
-from estimator.validation.calibration.problem import Array, Problem, bounds_of, deviate_of, value_at
+from estimator.validation.calibration.problem import Array, Linear, Problem, bounds_of, value_at
 from estimator.validation.rows import Row
 
 TRIES = 8  # exact: iterations after which the fit has settled or will not
@@ -33,11 +34,22 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All constants that were free, the observations, and the correlations that the data leave between constants."""
+    """All constants that were free, the correlations that the data leave between them, and the problem with its solution."""
 
     fitted: tuple[Fitted, ...]
-    observed: tuple[Observed, ...]
     correlation: Array
+    problem: Problem
+    deviates: Array
+
+    @property
+    def observed(self) -> Sequence[Observed]:
+        """The rows that were used."""
+        return self.problem.observed
+
+    @cached_property
+    def solution(self) -> Linear:
+        """The problem at its solution."""
+        return self.problem.linear(self.deviates)
 
     def values(self) -> dict[Constant, float]:
         """The fitted value of each constant, in SI."""
@@ -58,35 +70,38 @@ def calibrate(rows: Sequence[Row], hardware: Sequence[str] = (), anywhere: bool 
     return fit(observed)
 
 
-def fit(observed: Sequence[Observed], start: Mapping[Constant, float] | None = None) -> Calibration:
-    """The fit to these observations, from the priors' medians or from other values of the constants. Raises `MissingDependency`."""
+def fit(observed: Sequence[Observed]) -> Calibration:
+    """The fit to these observations, from the priors' medians. Raises `MissingDependency`."""
     free = list(dict.fromkeys(constant for one in observed for constant in one.constants))
-    problem = Problem(observed, free)
-    deviates = np.array([deviate_of(constant, start[constant]) if start and constant in start else 0.0 for constant in free])
-    for _ in range(1 if start else ROUNDS):
+    problem, deviates = Problem(observed, free), np.zeros(len(free))
+    for _ in range(ROUNDS):
         problem = problem.rescaled(deviates)
-        deviates = minimise(problem, deviates, *np.array([bounds_of(constant) for constant in free]).T)
+        deviates = minimise(problem, deviates)
     covariance = np.linalg.inv(problem.hessian(deviates))
     spread = np.sqrt(np.diag(covariance))
     fitted = (Fitted(constant, float(value_at(constant, x)), float(x), float(left)) for constant, x, left in zip(free, deviates, spread))
-    return Calibration(tuple(fitted), tuple(observed), covariance / np.outer(spread, spread))
+    return Calibration(tuple(fitted), covariance / np.outer(spread, spread), problem, deviates)
 
 
-def minimise(problem: Problem, x: Array, low: Array, high: Array) -> Array:
-    """Gauss–Newton with reweighting and bounds: each step is a bounded linear least-squares problem, halved until the cost falls."""
+def minimise(problem: Problem, x: Array, here: Linear | None = None) -> Array:
+    """Gauss–Newton with reweighting and bounds: each step is a bounded linear least-squares problem, halved until the cost falls.
+
+    `here` is the problem at `x`, where that is known.
+    """
     try:
         from scipy.optimize import lsq_linear
     except ImportError:
         raise MissingDependency('calibration needs scipy: pip install "joules-estimator[uq]"') from None
-    here = problem.linear(x)
+    low, high = np.array([bounds_of(constant) for constant in problem.free]).T
+    here = here or problem.linear(x)
     for _ in range(TRIES):
         root = np.sqrt(problem.loss(here.residuals**2)[1])
         step = lsq_linear(root[:, np.newaxis] * here.jacobian, -root * here.residuals, (low - x, high - x), method="bvls").x
         there = problem.linear(x + step)
-        while there.cost > here.cost and np.abs(step).max() > SETTLED:
+        while not there.cost <= here.cost and np.abs(step).max() > SETTLED:  # also where a chip cannot run: its cost is no number
             step = step / 2
             there = problem.linear(x + step)
-        if there.cost > here.cost:
+        if not there.cost <= here.cost:
             break
         gained, x, here = here.cost - there.cost, x + step, there
         if gained < SETTLED * here.cost or np.abs(step).max() < SETTLED:

@@ -26,12 +26,6 @@ def value_at(constant: Constant, deviate: Array | float) -> Array:
     return two_piece(constant.prior, np.asarray(deviate, dtype=float))
 
 
-def deviate_of(constant: Constant, value: float) -> float:
-    """The deviate at which the constant has this value in SI; clipped to its range."""
-    grid = np.linspace(*bounds_of(constant), 2**12 + 1)
-    return float(grid[np.abs(value_at(constant, grid) - value).argmin()])
-
-
 def bounds_of(constant: Constant) -> tuple[float, float]:
     """The ends of the range as deviates; a side without width is closed."""
     prior = constant.prior
@@ -61,6 +55,7 @@ class Problem:
         metrics = [(one.observation, metric) for one in observed for metric in one.observation.errors({})]
         self.kinds = np.array([f"{observation.kind} {metric}" for observation, metric in metrics])
         self.groups = [f"{observation.group} {metric}" for observation, metric in metrics]
+        self.counts = [len(one.observation.measured) for one in observed]
         self.sigma = self.weight = np.ones(len(metrics))
 
     def rescaled(self, x: Array) -> "Problem":
@@ -70,6 +65,19 @@ class Problem:
         other.sigma = np.array([scale(errors[self.kinds == kind]) for kind in self.kinds])
         other.weight = weights(errors / other.sigma, self.groups)
         return other
+
+    def without(self, left_out: Array, here: Linear) -> "tuple[Problem, Linear]":
+        """The problem without some observations (booleans), and what is known of it where `here` is known of the whole."""
+        part = Problem([one for one, gone in zip(self.observed, left_out) if not gone], self.free)
+        kept = ~np.repeat(left_out, self.counts)
+        part.sigma, part.weight = self.sigma[kept], self.weight[kept]
+        lines = np.concatenate([kept, np.ones(len(self.free), dtype=bool)])
+        residuals = here.residuals[lines]
+        return part, Linear(residuals, here.jacobian[lines], part.cost(residuals))
+
+    def cost(self, residuals: Array) -> float:
+        """Half of the summed loss."""
+        return float(self.loss(residuals**2)[0].sum()) / 2
 
     def loss(self, squares: Array) -> Array:
         """Soft-L1 for rows, each with its weight, and the plain square for priors: the function and its two derivatives."""
@@ -84,7 +92,7 @@ class Problem:
         here = self.linear(x)
         return here.jacobian.T @ (self.loss(here.residuals**2)[1][:, np.newaxis] * here.jacobian)
 
-    def linear(self, x: Array) -> "Linear":
+    def linear(self, x: Array) -> Linear:
         """Errors in units of the model's own error, then the deviates themselves; and the derivatives of both, by differences."""
         step = np.where(x > 0, -STEP, STEP)  # towards the middle of each range
         errors, slopes = [], []
@@ -100,7 +108,7 @@ class Problem:
                 slopes.append(slope)
         residuals, jacobian = np.array(errors) / self.sigma, np.array(slopes) / self.sigma[:, np.newaxis]
         residuals, jacobian = np.concatenate([residuals, x]), np.concatenate([jacobian, np.eye(len(x))])
-        return Linear(residuals, jacobian, float(self.loss(residuals**2)[0].sum()) / 2)
+        return Linear(residuals, jacobian, self.cost(residuals))
 
     def _places(self, one: Observed) -> list[int]:
         return [self.index[constant] for constant in one.constants]

@@ -77,7 +77,7 @@ def summary(errors: list[float]) -> dict[str, float]:
 def as_text(found: Calibration) -> str:
     """Tables of what moved, what cannot be told, and errors before and after."""
     moved = sorted((one for one in found.fitted if abs(one.moved) >= MOVED), key=lambda one: -abs(one.moved))
-    still = [one.constant.name for one in found.fitted if abs(one.moved) < MOVED <= UNKNOWN > one.spread]
+    still = [one.constant.name for one in found.fitted if abs(one.moved) < MOVED and one.spread < UNKNOWN]
     parts = [
         f"{len(found.observed)} rows: {', '.join(f'{count} of {file}' for file, count in files(found).items())}",
         "What moved, in standard deviations of its prior, and the share of the prior's spread that is left:\n" + _moves(moved),

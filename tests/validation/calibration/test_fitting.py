@@ -5,17 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.catalogue import find_profile, load_profile
 from estimator.hardware.homes import homes, lineage
 from estimator.validation.calibration import calibrate
-from estimator.validation.calibration.constants import constants, within
+from estimator.validation.calibration.constants import within
 from estimator.validation.calibration.fitting import fit
 from estimator.validation.calibration.observing import observe
-from estimator.validation.calibration.problem import correlation_within, deviate_of, value_at, weights
+from estimator.validation.calibration.problem import correlation_within, weights
 from estimator.validation.evaluate import predict, result
 from estimator.validation.hardware import use
 from estimator.validation.rows import Row
@@ -141,15 +139,6 @@ def test_the_array_road_predicts_a_row_as_its_prediction_does():
 def test_rows_without_a_prediction_are_no_ground_for_a_fit():
     with pytest.raises(InvalidSetting, match="none of 1 rows can be used on volta: give rows that"):
         calibrate([Row("a.csv", 2, gemm(*SHAPES[0]))], ["volta"])
-
-
-@given(st.floats(-1.6, 1.6))
-@settings(max_examples=30, deadline=None)
-def test_a_deviate_and_its_value_are_two_names_of_one_point(deviate):
-    profile = load_profile("h200-sxm")
-    tree = next(one for one in constants(find_profile("h200-sxm"), profile.quantities()) if one.path == "clock.tree_capacitance")
-    value = float(value_at(tree, deviate))
-    assert math.isclose(float(value_at(tree, deviate_of(tree, value))), value, rel_tol=1e-3)
 
 
 def test_a_number_stands_where_the_merge_takes_it_from():
