@@ -1,6 +1,6 @@
 """A phase of a run: kernels that repeat under one operating point, each with its time and its joules by event."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from estimator.hardware.demand import Demand
@@ -13,7 +13,7 @@ from estimator.model.work import Kernel
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, host_seconds
 
-HOST, COMMUNICATION = "host", "communication"
+HOST, COMMUNICATION, WAITING = "host", "communication", "waiting"
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
 
@@ -39,7 +39,8 @@ class Entry:
 class Basis:
     """What a phase was priced from, so that it can be priced at another clock or with other numbers, its kernels left alone.
 
-    `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to.
+    `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to. All is that of one of
+    `devices` alike. Without loads, the phase was priced together with the one before it.
     """
 
     profile: Profile
@@ -48,6 +49,7 @@ class Basis:
     demands: tuple[Demand, ...] = ()
     kinds: tuple[str, ...] = ()
     sequences: float = 0.0
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,32 @@ def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
     return Asked(kernel.name, kernel.kind, demand, kernel.launches, kernel.module, kernel.layers, work.flop, work.matmul_flop)
 
 
-def price_asked(name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0) -> Phase:
+def price_asked(
+    name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0
+) -> Phase:
     """Time and energy of what is `items`, one after the other, `steps` times over; `sequences` are those that the host sees to."""
+    (phase,) = price_together({name: items}, profile, stack, steps=steps, sequences=sequences)
+    return phase
+
+
+def price_together(
+    groups: Mapping[str, Sequence[Asked]], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0, devices: int = 1
+) -> list[Phase]:
+    """A phase for each of `groups`, which alternate so fast that one operating point holds for all; joules and counts of `devices`.
+
+    The first phase keeps what all of them were priced from.
+    """
+    items = [item for group in groups.values() for item in group]
     loads = tuple(Load(item.launches * steps, count_events(item.demand, profile), duration(item.demand, profile)) for item in items)
     point = settle(profile, loads)
-    entries = tuple(_entry(item, load, profile, point) for item, load in zip(items, loads))
-    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), tuple(item.kind for item in items), sequences)
-    return Phase(name, steps, point, entries, basis)
+    kinds = tuple(item.kind for item in items)
+    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences, devices)
+    entries = iter([_entry(item, load, profile, point, devices) for item, load in zip(items, loads)])
+    phases = []
+    for name, group in groups.items():
+        phases.append(Phase(name, steps, point, tuple(next(entries) for _ in group), basis))
+        basis = Basis(profile, (), stack, devices=devices)
+    return phases
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:
@@ -110,18 +131,18 @@ def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
     return inside | ({"link": demand.link_bytes} if demand.link else {})
 
 
-def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> Entry:
+def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, devices: int = 1) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
     running = load.duration.running(point.clock) * point.stretch
     energy, events = _joules(load.counts, running, seconds, profile, point)
-    n = load.launches
+    n = load.launches * devices
     return Entry(
         name=item.name,
         kind=item.kind,
         module=item.module,
         layers=item.layers,
         launches=n,
-        time=n * seconds,
+        time=load.launches * seconds,
         bound=HOST if item.kind == HOST else load.duration.bound(point.clock),
         energy={key: n * joules for key, joules in energy.items()},
         events={key: n * count for key, count in events.items()},

@@ -1,0 +1,134 @@
+"""One device's part in a step of a serving engine: its kernels with their demands, its exchanges, its sampling and its waiting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import log, sqrt
+
+from estimator.hardware.collective import collective, fastest_link
+from estimator.hardware.demand import Demand
+from estimator.hardware.roofline import duration
+from estimator.hardware.schema import Profile
+from estimator.model.architecture import Architecture
+from estimator.model.work import BYTES, Kernel
+from estimator.run.collective import Exchange, exchanged
+from estimator.run.engine_kernels import Batch, Engine
+from estimator.run.parallel import Parallel
+from estimator.run.phase import WAITING, Asked, asked
+from estimator.run.shard import GROUPED, block_of, check_degree, shard, sums, widths
+from estimator.run.stack import Stack, terms
+
+KEPT = 8  # exact: models whose parts are kept at hand
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that a step asks of the device, and the share of it that the prompts in the step cause."""
+
+    asked: Asked
+    prompts: float
+
+
+@lru_cache(maxsize=KEPT)
+def _engine(model_id: int, fusion: str, holder: "_Held") -> Engine:
+    return Engine(holder.model.programs, fusion)
+
+
+class _Held:
+    """Keeps a model alive as long as its parts are cached; equal for the same model only."""
+
+    def __init__(self, model: Architecture) -> None:
+        self.model = model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and other.model is self.model
+
+
+class Steps:
+    """Steps of one model on one device of a group, at any batch."""
+
+    def __init__(self, model: Architecture, profile: Profile, stack: Stack, parallel: Parallel) -> None:
+        self.profile, self.stack, self.parallel = profile, stack, parallel
+        self.engine = _engine(id(model), stack.fusion, _Held(model))
+        check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
+        self.link = fastest_link(profile) if parallel.devices > 1 else ""
+
+    def parts(self, batch: Batch) -> list[Part]:
+        """Everything that one device does in a step in which `batch` is its data-parallel rank's share."""
+        whole = self.engine.kernels(batch, self.parallel.data if self.parallel.expert > 1 else 1)
+        kernels = shard([kernel for kernel, _ in whole], self.parallel.tensor, self.parallel.expert)
+        parts = [Part(asked(kernel, self.profile, self.stack), share) for kernel, (_, share) in zip(kernels, whole)]
+        parts += self._waiting(parts, kernels)
+        share = 1 - batch.decoding / batch.rows
+        parts += [Part(exchanged(exchange, self.stack), share) for exchange in self.exchanges([kernel for kernel, _ in whole], batch)]
+        return [*parts, self._sampling([kernel for kernel, _ in whole], batch)]
+
+    def seconds(self, part: Part, clock: float | None = None) -> float:
+        """Seconds of all launches of a part at a clock (the highest unless given)."""
+        span = duration(part.asked.demand, self.profile)
+        return part.asked.launches * span.seconds(float(self.profile.clock.boost) if clock is None else clock)
+
+    def exchanges(self, kernels: Sequence[Kernel], batch: Batch) -> list[Exchange]:
+        """Sums over tensor-parallel ranks, tokens sent to experts of other replicas and back, states sent to the next stage."""
+        found, ends = [], list(sums(kernels)) if self.parallel.devices > 1 else []
+        head = next((k for k in reversed(kernels) if k.kind == "matmul"), None)
+        hidden = widths(head.signatures[0])[0] * BYTES[head.format] if head and self.link else 0
+        size = batch.rows * hidden
+        for kernel, launches in ends:
+            if self._spread(kernel):
+                for kind in ("all_gather", "reduce_scatter"):
+                    found.append(self._exchange(kind, size * self.parallel.data, self.parallel.data, kernel, launches))
+            found.append(self._exchange("all_reduce", size, self.parallel.tensor, kernel, launches))
+        if head and self.link:
+            logits = (batch.decoding + batch.prompts) * widths(head.signatures[0])[1] * BYTES[head.format]
+            found += [self._exchange("all_reduce", size, self.parallel.tensor, None, 1.0)]  # embeddings, cut by vocabulary
+            found += [self._exchange("all_gather", logits, self.parallel.tensor, head, 1.0)]
+            found += [self._exchange("point_to_point", size, self.parallel.pipeline, None, float(self.parallel.pipeline))]
+        return [exchange for exchange in found if exchange.collective.ranks > 1]
+
+    def _spread(self, kernel: Kernel) -> bool:
+        return self.parallel.data > 1 and self.parallel.expert > 1 and (kernel.signatures[0].op == GROUPED or "expert" in kernel.module)
+
+    def _exchange(self, kind: str, size: float, ranks: int, kernel: Kernel | None, launches: float) -> Exchange:
+        one = collective(kind, size, ranks, self.profile.links[self.link], self.link)
+        layers = kernel.layers if kernel else ()
+        return Exchange(one, launches / max(len(layers), 1), block_of(kernel.module) if kernel else "", layers)
+
+    def _waiting(self, parts: Sequence[Part], kernels: Sequence[Kernel]) -> list[Part]:
+        """Ranks with fewer rows or experts in a step wait for the busiest of them."""
+        ranks, found = self.parallel.expert, []
+        for part, kernel in zip(parts, kernels):
+            if ranks == 1 or "offsets" not in dict(kernel.signatures[0].arguments):
+                continue
+            clock = float(self.profile.clock.boost)
+            span = duration(part.asked.demand, self.profile)
+            mean = touched(kernel) if span.memory_seconds >= span.cycles / clock else (kernel.signatures[0].outputs[0].shape[0], 0.0)
+            excess = self.stack.expert_skew * (1 + sqrt(2 * log(ranks) * max(1 - mean[1], 0.0) / mean[0])) - 1
+            wait = Demand(overhead=excess * span.execution(clock))
+            name = "waiting for the busiest experts"
+            found.append(Part(Asked(name, WAITING, wait, part.asked.launches, kernel.module, kernel.layers), part.prompts))
+        return found
+
+    def _sampling(self, kernels: Sequence[Kernel], batch: Batch) -> Part:
+        """Choosing the next tokens from the logits; every rank does it on all of them."""
+        rows = batch.decoding + batch.prompts
+        vocabulary = next((widths(k.signatures[0])[1] for k in reversed(kernels) if k.kind == "matmul"), 0)
+        moved = rows * vocabulary * self.stack.sampling_bytes
+        demand = Demand(l2_bytes=moved, memory_bytes=moved, vector_ops=rows * vocabulary, **terms("reduction", self.stack))
+        return Part(Asked("sampling", "reduction", demand), batch.prompts / rows)
+
+
+def touched(kernel: Kernel) -> tuple[float, float]:
+    """(experts of one rank that get rows, share of its experts that do): more than one rank's fluctuate around these means."""
+    signature = kernel.signatures[0]
+    experts, rows, picks = signature["weight"].shape[0], signature.outputs[0].shape[0], signature.get("picks", 1)
+    missed = (1 - picks / experts) ** (rows / picks) if picks < experts else 0.0
+    return experts * (1 - missed), 1 - missed
+
+
+def scaled(part: Asked, factor: float) -> Asked:
+    """The same launches, `factor` times as often."""
+    return replace(part, launches=part.launches * factor)

@@ -1,0 +1,166 @@
+"""The steady state of continuous batching: what the mean step of an engine does with a given number of requests in flight.
+
+With N sequences in flight and outputs of o tokens, each step yields N tokens, N/o requests finish in it and as many arrive, so that the
+next step computes their prompts beside the decoding. Arrivals are Poisson: a step has none with probability exp(-N/o).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import exp, log, sqrt
+from typing import NamedTuple
+
+from estimator.hardware.demand import Demand
+from estimator.model.architecture import Architecture
+from estimator.run.engine_kernels import Batch
+from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, price_together
+from estimator.run.serving import Serving
+from estimator.run.serving_step import Part, Steps, scaled
+from estimator.run.stack import host_seconds
+
+NODES = ((-sqrt(3), 1 / 6), (0.0, 2 / 3), (sqrt(3), 1 / 6))  # exact: Gauss-Hermite quadrature of a normal deviate with three points
+ROUNDS = 30  # exact: bisections of the number that decodes where prompts fill every step
+WHOLE = 0.5  # exact: fewer decoding sequences than this round to none
+
+
+class Chunk(NamedTuple):
+    """A kind of step with prompts in it: its share of all steps, the requests in it and their new tokens."""
+
+    share: float
+    prompts: float
+    new: float
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The steps of a rank with `decoding` sequences that get a token in each; shares of the steps that hold prompts."""
+
+    decoding: float
+    chunks: tuple[Chunk, ...]
+    context: float
+    cached: float
+
+    @property
+    def pure(self) -> float:
+        """Share of the steps without prompts."""
+        return max(1 - sum(chunk.share for chunk in self.chunks), 0.0)
+
+
+def mix_of(run: Serving, flight: float) -> Mix:
+    """The steps of one rank with `flight` requests in flight, on the mean; prompts that fill all steps leave fewer to decode."""
+    low, high = 0.0, flight
+    mix = _mix(run, flight)
+    if sum(chunk.share for chunk in mix.chunks) <= 1:
+        return mix
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        mix = _mix(run, middle)
+        low, high = (low, middle) if sum(chunk.share for chunk in mix.chunks) > 1 else (middle, high)
+    return _mix(run, low)
+
+
+def _mix(run: Serving, decoding: float) -> Mix:
+    prompts, outputs = run.prompts, run.outputs
+    arrivals = decoding / outputs.mean
+    some = 1 - exp(-arrivals)  # share of steps in which at least one request arrives
+    together = arrivals / some
+    new = max(prompts.mean * (1 - run.cached_share), 1.0)
+    room = max(run.chunk_tokens - decoding, 1.0)
+    chunks = []
+    for size, weight in _classes(new, prompts.spread / sqrt(together)):
+        spans = max(together * size / room, 1.0)
+        chunks.append(Chunk(some * weight * spans, together / spans, size))
+    context = prompts.mean + (outputs.met - 1) / 2
+    return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share)
+
+
+def _classes(mean: float, spread: float) -> list[tuple[float, float]]:
+    """(tokens, weight) that stand for log-normal lengths of that mean and spread."""
+    if not spread:
+        return [(mean, 1.0)]
+    sigma = sqrt(log(1 + spread**2))
+    sizes = [(exp(sigma * x), weight) for x, weight in NODES]
+    whole = sum(size * weight for size, weight in sizes)
+    return [(max(mean * size / whole, 1.0), weight) for size, weight in sizes]
+
+
+class Steady:
+    """Everything about one replica with `flight` requests in flight: its mean step, what it costs and what it yields."""
+
+    def __init__(self, steps: Steps, run: Serving, flight: float) -> None:
+        self.steps, self.run, self.flight = steps, run, flight
+        parallel = steps.parallel
+        self.ranks = parallel.data * parallel.pipeline  # groups of requests that are computed apart, or one after the other
+        self.mix = mix_of(run, flight / self.ranks)
+
+    @property
+    def tokens(self) -> float:
+        """Output tokens of one step of all ranks."""
+        return self.mix.decoding * self.ranks
+
+    @cached_property
+    def kinds(self) -> list[tuple[float, list[Part]]]:
+        """Each kind of step with its share of all steps and its parts."""
+        mix, kinds = self.mix, []
+        if mix.pure:
+            kinds.append((mix.pure, self.steps.parts(Batch(max(mix.decoding, 1.0), mix.context))))
+        for chunk in mix.chunks:
+            others = mix.decoding - chunk.prompts
+            batch = Batch(max(others, 1.0) if others > WHOLE else 0.0, mix.context, chunk.prompts, chunk.new, mix.cached)
+            kinds.append((chunk.share, self.steps.parts(batch)))
+        return kinds
+
+    def phases(self, count: float = 1.0, devices: int = 1) -> list[Phase]:
+        """`count` mean steps, priced: what the prompts cause, what the tokens do, exchanges and the time that the host takes."""
+        groups: dict[str, list[Asked]] = {"prefill": [], "decode": [], COMMUNICATION: [], HOST: []}
+        for share, parts in self.kinds:
+            for part in parts:
+                if part.asked.kind in (COMMUNICATION, WAITING):
+                    groups[COMMUNICATION].append(scaled(part.asked, share))
+                    continue
+                for name, portion in (("prefill", part.prompts), ("decode", 1 - part.prompts)):
+                    if portion:
+                        groups[name].append(scaled(part.asked, share * portion))
+        groups[HOST] = self._host()
+        used = {name: items for name, items in groups.items() if items}
+        steps = self.steps
+        return price_together(used, steps.profile, steps.stack, steps=count, sequences=self._sequences(), devices=devices)
+
+    def _sequences(self) -> float:
+        return self.flight / self.steps.parallel.data / self.steps.parallel.pipeline
+
+    def _host(self) -> list[Asked]:
+        """The gaps of a step, and what the host takes longer than the device."""
+        stack, sequences = self.steps.stack, self._sequences()
+        gap = host_seconds(stack, sequences)
+        beside = stack.host_step + sequences * stack.host_sequence
+        device = sum(share * sum(self.steps.seconds(part) for part in parts) for share, parts in self.kinds)
+        items = [Asked("waiting for the host", HOST, Demand(interval=gap))]
+        if beside > device + gap:
+            items.append(Asked("waiting for the scheduler", WAITING, Demand(interval=beside - device - gap)))
+        return items
+
+    def times(self, clock: float) -> list[tuple[float, float]]:
+        """(share, seconds) of each kind of step at a clock, host included."""
+        host = sum(item.demand.interval for item in self._host())
+        return [(share, host + sum(self.steps.seconds(part, clock) for part in parts)) for share, parts in self.kinds]
+
+
+def with_flight(steady: Steady, flight: float) -> Steady:
+    """The same service with another number of requests in flight."""
+    return Steady(steady.steps, steady.run, flight)
+
+
+def total_time(phases: Sequence[Phase]) -> float:
+    """Seconds of all entries of `phases`."""
+    return sum(entry.time for phase in phases for entry in phase.entries)
+
+
+def total_energy(phases: Sequence[Phase]) -> float:
+    """Joules of all entries of `phases`."""
+    return sum(joules for phase in phases for entry in phase.entries for joules in entry.energy.values())
+
+
+def renamed(phase: Phase, name: str) -> Phase:
+    """The phase under another name."""
+    return replace(phase, name=name)
