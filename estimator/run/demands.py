@@ -19,13 +19,16 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     work = work_of(kernel)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
     slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile)
+    # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included
+    macs, rows = work.tensor_flop / 2, slots / (work.tensor_flop / 2) if kernel.kind == "attention" and work.tensor_flop else 1.0
     return Demand(
-        macs=work.tensor_flop / 2,
+        macs=macs,
         mac_slots=slots,
+        mac_padding=macs * (rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop,
-        special_ops=work.special_flop,
+        vector_ops=work.vector_flop * rows,
+        special_ops=work.special_flop * rows,
         vector_format=lane_format(kernel.format),
         l2_bytes=l2_bytes,
         memory_bytes=memory_bytes - resident_bytes(kernel, work, profile, stack),

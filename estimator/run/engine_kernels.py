@@ -8,10 +8,12 @@ apart, the head only the last token of each sequence, and experts the rows of al
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from estimator.model.program import Program
 from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.run.lengths import Lengths
 from estimator.run.shard import ATTENTION, GROUPED
 
 ROUTER = ("gate", "router")
@@ -20,11 +22,11 @@ SHARED = "shared"  # in the names of experts that every token meets
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step computes: `decoding` sequences with `context` cached tokens each, and `prompts` chunks of `new` tokens that follow
+    """What one step computes: `decoding` sequences with `context` cached tokens, and `prompts` chunks of `new` tokens that follow
     `cached` tokens each."""
 
     decoding: float
-    context: float
+    context: Lengths
     prompts: float = 0.0
     new: float = 0.0
     cached: float = 0.0
@@ -45,6 +47,7 @@ class Engine:
         self.parts = {name: self._program(self.decode, [k for k, part in zip(found, self.order) if part == name]) for name in set(self.order)}
         attention = [kernel for kernel in self.prefill.kernels[fusion] if kernel.kind == "attention"]
         self.parts["prompts"] = self._program(self.prefill, attention)
+        self.windowed = any(s.get("window") is not None for k in attention for s in k.signatures)
 
     def _program(self, program: Program, kernels: Sequence[Kernel]) -> Program:
         return Program(program.symbols, {self.fusion: tuple(kernels)})
@@ -67,23 +70,32 @@ class Engine:
         """Kernels of a step, each with the share of it that the prompts cause; experts see the rows of `replicas` data-parallel ranks."""
         share = 1 - batch.decoding / batch.rows
         sizes = {"rest": batch.rows, "experts": batch.rows * replicas, "attention": batch.decoding, "head": batch.decoding + batch.prompts}
-        shares = {"attention": 0.0, "head": batch.prompts / sizes["head"]}
-        made = {name: iter(self._at(name, batch=sizes[name], past=batch.context)) for name in self.parts if sizes.get(name)}
+        shares = {"head": batch.prompts / sizes["head"]}
+        context = batch.context.classes() if self.windowed else [(batch.context.mean, 1.0)]
+        made = {name: iter(self._at(name, batch=sizes[name], past=batch.context.mean)) for name in self.parts if sizes.get(name)}
+        old = [self._at("attention", batch=batch.decoding, past=tokens) for tokens, _ in context] if sizes["attention"] else []
+        cached = iter([_in_part(same, [weight for _, weight in context]) for same in zip(*old)])
         new: Iterator[Kernel] = iter(())
         if batch.prompts and "attention" in self.order:
             found = self._at("prompts", batch=batch.prompts, sequence=batch.new)
             new = iter([_after_cached(kernel, batch) for kernel in found])
         steps: list[tuple[Kernel, float]] = []
         for name in self.order:
-            if sizes[name]:
+            if name == "attention":
+                steps += [(kernel, 0.0) for kernel in next(cached, ())]
+                steps += [(kernel, 1.0) for kernel in islice(new, 1)]
+            elif sizes[name]:
                 steps.append((next(made[name]), shares.get(name, share)))
-            if name == "attention" and batch.prompts:
-                steps.append((next(new), 1.0))
         return tuple(steps)
 
     def _at(self, part: str, **sizes: float) -> tuple[Kernel, ...]:
         program = self.parts[part]
         return program.at(self.fusion, **{symbol: sizes[symbol] for symbol in program.symbols})
+
+
+def _in_part(same: Sequence[Kernel], weights: Sequence[float]) -> list[Kernel]:
+    """One launch over sequences of unequal lengths, as so many parts of launches over equal ones: a window cuts only the long ones."""
+    return [replace(kernel, count=kernel.count * weight) for kernel, weight in zip(same, weights)]
 
 
 def _after_cached(kernel: Kernel, batch: Batch) -> Kernel:

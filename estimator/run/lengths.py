@@ -9,6 +9,7 @@ from typing import Any
 
 from estimator.errors import InvalidSetting
 
+NODES = ((-sqrt(3), 1 / 6), (0.0, 2 / 3), (sqrt(3), 1 / 6))  # exact: Gauss-Hermite quadrature of a normal deviate with three points
 HINT = "give tokens as a number, a list of lengths, or quantiles such as {0.5: 95, 0.9: 2157}"
 
 
@@ -29,6 +30,15 @@ class Lengths:
     def met(self) -> float:
         """Mean length of a sequence met at a random moment: long ones are in flight longer, so they are met more often."""
         return self.mean * (1 + self.spread**2)
+
+    def classes(self) -> list[tuple[float, float]]:
+        """(tokens, weight) of a few lengths that stand for all of them, taken as log-normal; their mean is exact."""
+        if not self.spread:
+            return [(self.mean, 1.0)]
+        sigma = sqrt(log(1 + self.spread**2))
+        sizes = [(exp(sigma * deviate), weight) for deviate, weight in NODES]
+        whole = sum(size * weight for size, weight in sizes)
+        return [(self.mean * size / whole, weight) for size, weight in sizes]
 
     def quantile(self, share: float) -> float:
         """The length below which a share of the sequences lies, taken as log-normal."""

@@ -141,7 +141,7 @@ def _sharded(kernel: Kernel, roles: Roles, tensor: int, expert: int) -> Kernel:
         row = id(kernel) in roles.row
         return _rewritten(kernel, lambda s: _product(s, roles, tensor, expert, row))
     if block and id(kernel) not in roles.whole and not _routes(kernel, roles):
-        return _shrunk(kernel, tensor if expert == 1 or "experts" not in kernel.module else max(expert, tensor))
+        return kernel if expert > 1 and "experts" in kernel.module else _shrunk(kernel, tensor)
     return kernel
 
 

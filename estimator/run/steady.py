@@ -7,18 +7,18 @@ next step computes their prompts beside the decoding. Arrivals are Poisson: a st
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, log, sqrt
+from math import exp, sqrt
 from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
 from estimator.model.architecture import Architecture
 from estimator.run.engine_kernels import Batch
+from estimator.run.lengths import Lengths
 from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, price_together
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Part, Steps, scaled
 from estimator.run.stack import host_seconds
 
-NODES = ((-sqrt(3), 1 / 6), (0.0, 2 / 3), (sqrt(3), 1 / 6))  # exact: Gauss-Hermite quadrature of a normal deviate with three points
 ROUNDS = 30  # exact: bisections of the number that decodes where prompts fill every step
 WHOLE = 0.5  # exact: fewer decoding sequences than this round to none
 
@@ -37,7 +37,7 @@ class Mix:
 
     decoding: float
     chunks: tuple[Chunk, ...]
-    context: float
+    context: Lengths
     cached: float
 
     @property
@@ -70,18 +70,26 @@ def _mix(run: Serving, decoding: float) -> Mix:
     for size, weight in _classes(new, prompts.spread / sqrt(together)):
         spans = max(together * size / room, 1.0)
         chunks.append(Chunk(some * weight * spans, together / spans, size))
-    context = prompts.mean + (outputs.met - 1) / 2
+    context = in_flight(prompts, outputs)
     return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share)
+
+
+def in_flight(prompts: Lengths, outputs: Lengths) -> Lengths:
+    """Tokens in the cache of a sequence met at a random moment: its prompt, and what it has yielded so far.
+
+    A sequence of n outputs is met with a probability proportional to n, anywhere between its first and its last token: the k-th moment of
+    what it has yielded is E[n^(k+1)] / ((k + 1) E[n]), for log-normal n.
+    """
+    grown = 1 + outputs.spread**2
+    yielded, square = outputs.mean * grown / 2, outputs.mean**2 * grown**3 / (2 + 1)
+    mean = prompts.mean + max(yielded - 1 / 2, 0.0)
+    variance = (prompts.mean * prompts.spread) ** 2 + max(square - yielded**2, 0.0)
+    return Lengths(mean, sqrt(variance) / mean)
 
 
 def _classes(mean: float, spread: float) -> list[tuple[float, float]]:
     """(tokens, weight) that stand for log-normal lengths of that mean and spread."""
-    if not spread:
-        return [(mean, 1.0)]
-    sigma = sqrt(log(1 + spread**2))
-    sizes = [(exp(sigma * x), weight) for x, weight in NODES]
-    whole = sum(size * weight for size, weight in sizes)
-    return [(max(mean * size / whole, 1.0), weight) for size, weight in sizes]
+    return [(max(size, 1.0), weight) for size, weight in Lengths(max(mean, 1.0), spread).classes()]
 
 
 class Steady:
@@ -111,20 +119,25 @@ class Steady:
         return kinds
 
     def phases(self, count: float = 1.0, devices: int = 1) -> list[Phase]:
-        """`count` mean steps, priced: what the prompts cause, what the tokens do, exchanges and the time that the host takes."""
-        groups: dict[str, list[Asked]] = {"prefill": [], "decode": [], COMMUNICATION: [], HOST: []}
+        """`count` mean steps, priced: what the prompts cause, what the tokens do, exchanges and the time that the host takes.
+
+        Each kind of step lasts longer than a power cap takes to act, so each has an operating point of its own.
+        """
+        host, steps, phases = self._host(), self.steps, []
         for share, parts in self.kinds:
+            groups: dict[str, list[Asked]] = {"prefill": [], "decode": [], COMMUNICATION: [], HOST: host}
             for part in parts:
                 if part.asked.kind in (COMMUNICATION, WAITING):
-                    groups[COMMUNICATION].append(scaled(part.asked, share))
+                    groups[COMMUNICATION].append(part.asked)
                     continue
                 for name, portion in (("prefill", part.prompts), ("decode", 1 - part.prompts)):
                     if portion:
-                        groups[name].append(scaled(part.asked, share * portion))
-        groups[HOST] = self._host()
-        used = {name: items for name, items in groups.items() if items}
-        steps = self.steps
-        return price_together(used, steps.profile, steps.stack, steps=count, sequences=self._sequences(), devices=devices)
+                        groups[name].append(scaled(part.asked, portion))
+            used = {name: items for name, items in groups.items() if items}
+            phases += price_together(
+                used, steps.profile, steps.stack, steps=count * share, sequences=self._sequences(), devices=devices
+            )
+        return phases
 
     def _sequences(self) -> float:
         return self.flight / self.steps.parallel.data / self.steps.parallel.pipeline
