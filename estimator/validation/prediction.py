@@ -55,24 +55,24 @@ class Prediction:
         """
         if self.units is None:
             return self.power * seconds
-        counts, running = _merged(self.phases, self.profile, self.devices)
-        share = running / self._time
+        counts, share = merged(self.phases, self.profile, self.devices)
         work = Load(1.0, counts, Duration(0.0, "given", share * seconds * self.units, 0.0, seconds * self.units))
         return settle(self.profile, [work]).power * self.devices * seconds
 
 
-def _merged(phases: Sequence[Phase], profile: Profile, devices: int) -> tuple[Counts, float]:
-    """All switching events of one device but clock cycles, and the seconds in which kernels hold the chip."""
+def merged(phases: Sequence[Phase], profile: Profile, devices: int = 1) -> tuple[Counts, float]:
+    """All switching events of one of `devices` but clock cycles, and the share of the time in which kernels hold the chip."""
     counts: Counts = defaultdict(float)
-    running = 0.0
+    running = seconds = 0.0
     for phase in phases:
         for entry in phase.entries:
             for key, count in entry.events.items():
                 if key[0] != CLOCK:
                     counts[key] += count / devices
+            seconds += entry.time
             cycles = entry.events.get((CLOCK, "clock_cycle"), 0.0) / devices
             running += _running(cycles / phase.point.clock, entry.time, profile)
-    return dict(counts), running
+    return dict(counts), running / seconds
 
 
 def _running(toggling: float, seconds: float, profile: Profile) -> float:
