@@ -44,7 +44,9 @@ class Engine:
         self.decode, self.prefill, self.fusion = programs["decode"], programs["prefill"], fusion
         found = fused_routing(self.decode.kernels[fusion])
         self.order = [self._part(kernel) for kernel in found]
-        self.parts = {name: self._program(self.decode, [k for k, part in zip(found, self.order) if part == name]) for name in set(self.order)}
+        self.parts = {
+            name: self._program(self.decode, [k for k, part in zip(found, self.order) if part == name]) for name in set(self.order)
+        }
         attention = [kernel for kernel in self.prefill.kernels[fusion] if kernel.kind == "attention"]
         self.parts["prompts"] = self._program(self.prefill, attention)
         self.windowed = any(s.get("window") is not None for k in attention for s in k.signatures)
@@ -106,7 +108,9 @@ def _after_cached(kernel: Kernel, batch: Batch) -> Kernel:
     def longer(signature: Signature) -> Signature:
         if signature.op != ATTENTION:
             return signature
-        arguments = tuple((name, _longer(value, batch.cached) if name in ("key", "value") else value) for name, value in signature.arguments)
+        arguments = tuple(
+            (name, _longer(value, batch.cached) if name in ("key", "value") else value) for name, value in signature.arguments
+        )
         return replace(signature, arguments=arguments)
 
     return replace(kernel, signatures=tuple(map(longer, kernel.signatures)), reads=None, writes=None)

@@ -26,6 +26,9 @@ class Lengths:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < float("inf"):
                 raise InvalidSetting(f"lengths with {name}={value!r}: expected a finite number of at least {least}; {HINT}")
 
+    def __str__(self) -> str:
+        return f"{self.mean:g} ± {self.spread:.0%}" if self.spread else f"{self.mean:g}"
+
     @property
     def met(self) -> float:
         """Mean length of a sequence met at a random moment: long ones are in flight longer, so they are met more often."""

@@ -1,7 +1,7 @@
 """A phase of a run: kernels that repeat under one operating point, each with its time and its joules by event."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
@@ -91,18 +91,16 @@ def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
     return Asked(kernel.name, kernel.kind, demand, kernel.launches, kernel.module, kernel.layers, work.flop, work.matmul_flop)
 
 
-def price_asked(
-    name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0
-) -> Phase:
+def price_asked(name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0) -> Phase:
     """Time and energy of what is `items`, one after the other, `steps` times over; `sequences` are those that the host sees to."""
     (phase,) = price_together({name: items}, profile, stack, steps=steps, sequences=sequences)
     return phase
 
 
 def price_together(
-    groups: Mapping[str, Sequence[Asked]], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0, devices: int = 1
+    groups: Mapping[str, Sequence[Asked]], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0
 ) -> list[Phase]:
-    """A phase for each of `groups`, which alternate so fast that one operating point holds for all; joules and counts of `devices`.
+    """A phase for each of `groups`, which alternate so fast that one operating point holds for all.
 
     The first phase keeps what all of them were priced from.
     """
@@ -110,13 +108,37 @@ def price_together(
     loads = tuple(Load(item.launches * steps, count_events(item.demand, profile), duration(item.demand, profile)) for item in items)
     point = settle(profile, loads)
     kinds = tuple(item.kind for item in items)
-    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences, devices)
-    entries = iter([_entry(item, load, profile, point, devices) for item, load in zip(items, loads)])
+    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
+    entries = iter([_entry(item, load, profile, point) for item, load in zip(items, loads)])
     phases = []
     for name, group in groups.items():
         phases.append(Phase(name, steps, point, tuple(next(entries) for _ in group), basis))
-        basis = Basis(profile, (), stack, devices=devices)
+        basis = Basis(profile, (), stack)
     return phases
+
+
+def repeated(phase: Phase, times: float, devices: int = 1) -> Phase:
+    """The phase `times` over, with the joules and counts of `devices` that run it side by side."""
+    entries = []
+    for entry in phase.entries:
+        many = times * devices
+        entries.append(
+            replace(
+                entry,
+                time=entry.time * times,
+                launches=entry.launches * many,
+                flop=entry.flop * many,
+                matmul_flop=entry.matmul_flop * many,
+                energy={key: value * many for key, value in entry.energy.items()},
+                events={key: value * many for key, value in entry.events.items()},
+                traffic={key: value * many for key, value in entry.traffic.items()},
+            )
+        )
+    basis = phase.basis
+    if basis is not None:
+        loads = tuple(replace(load, launches=load.launches * times) for load in basis.loads)
+        basis = replace(basis, loads=loads, devices=basis.devices * devices)
+    return replace(phase, steps=phase.steps * times, entries=tuple(entries), basis=basis)
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:
@@ -133,18 +155,18 @@ def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
     return inside | ({"link": demand.link_bytes} if demand.link else {})
 
 
-def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, devices: int = 1) -> Entry:
+def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
     running = load.duration.running(point.clock) * point.stretch
     energy, events = _joules(load.counts, running, seconds, profile, point)
-    n = load.launches * devices
+    n = load.launches
     return Entry(
         name=item.name,
         kind=item.kind,
         module=item.module,
         layers=item.layers,
         launches=n,
-        time=load.launches * seconds,
+        time=n * seconds,
         bound=HOST if item.kind == HOST else load.duration.bound(point.clock),
         energy={key: n * joules for key, joules in energy.items()},
         events={key: n * count for key, count in events.items()},

@@ -53,13 +53,17 @@ class Serving:
         if self.concurrency is not None and self.request_rate is not None:
             raise InvalidSetting("concurrency was given together with request_rate: one follows from the other; give one of them")
         if self.concurrency is not None and not 1 <= self.concurrency <= self.max_num_seqs:
-            raise InvalidSetting(f"concurrency={self.concurrency}: expected 1 to max_num_seqs={self.max_num_seqs}; raise max_num_seqs for more")
+            raise InvalidSetting(
+                f"concurrency={self.concurrency}: expected 1 to max_num_seqs={self.max_num_seqs}; raise max_num_seqs for more"
+            )
         for name, most in (("cached_share", 1.0), ("memory_share", 1.0), ("acceptance", 1.0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
                 raise InvalidSetting(f"{name}={value!r}: expected a share between 0 and 1")
         if not self.hourly or not all(isinstance(x, (int, float)) and 0 <= x < float("inf") for x in self.hourly):
-            raise InvalidSetting(f"hourly={self.hourly!r}: expected shares of the request rate, one for each part of the day, none below zero")
+            raise InvalidSetting(
+                f"hourly={self.hourly!r}: expected shares of the request rate, one for each part of the day, none below zero"
+            )
         if tuple(self.hourly) != (1.0,) and self.request_rate is None:
             raise InvalidSetting("hourly scales a request_rate; give one")
         assert self.prompts and self.outputs  # raises for lengths that are none

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log, sqrt
 
-from estimator.hardware.collective import collective, fastest_link
 from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import duration
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
-from estimator.model.work import BYTES, Kernel
-from estimator.run.collective import Exchange, exchanged
+from estimator.model.work import Kernel
+from estimator.run.collective import exchanged
 from estimator.run.engine_kernels import Batch, Engine
+from estimator.run.group import Group
 from estimator.run.parallel import Parallel
 from estimator.run.phase import WAITING, Asked, asked
-from estimator.run.shard import GROUPED, block_of, check_degree, shard, sums, widths
+from estimator.run.shard import check_degree, shard, widths
 from estimator.run.stack import Stack, terms
 
 KEPT = 8  # exact: models whose parts are kept at hand
@@ -54,7 +54,7 @@ class Steps:
         self.profile, self.stack, self.parallel = profile, stack, parallel
         self.engine = _engine(id(model), stack.fusion, _Held(model))
         check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
-        self.link = fastest_link(profile) if parallel.devices > 1 else ""
+        self.group = Group(profile, parallel)
 
     def parts(self, batch: Batch) -> list[Part]:
         """Everything that one device does in a step in which `batch` is its data-parallel rank's share."""
@@ -63,39 +63,14 @@ class Steps:
         parts = [Part(asked(kernel, self.profile, self.stack), share) for kernel, (_, share) in zip(kernels, whole)]
         parts += self._waiting(parts, kernels)
         share = 1 - batch.decoding / batch.rows
-        parts += [Part(exchanged(exchange, self.stack), share) for exchange in self.exchanges([kernel for kernel, _ in whole], batch)]
+        exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.decoding + batch.prompts)
+        parts += [Part(exchanged(exchange, self.stack), share) for exchange in exchanges]
         return [*parts, self._sampling([kernel for kernel, _ in whole], batch)]
 
     def seconds(self, part: Part, clock: float | None = None) -> float:
         """Seconds of all launches of a part at a clock (the highest unless given)."""
         span = duration(part.asked.demand, self.profile)
         return part.asked.launches * span.seconds(float(self.profile.clock.boost) if clock is None else clock)
-
-    def exchanges(self, kernels: Sequence[Kernel], batch: Batch) -> list[Exchange]:
-        """Sums over tensor-parallel ranks, tokens sent to experts of other replicas and back, states sent to the next stage."""
-        found, ends = [], list(sums(kernels)) if self.parallel.devices > 1 else []
-        head = next((k for k in reversed(kernels) if k.kind == "matmul"), None)
-        hidden = widths(head.signatures[0])[0] * BYTES[head.format] if head and self.link else 0
-        size = batch.rows * hidden
-        for kernel, launches in ends:
-            if self._spread(kernel):
-                for kind in ("all_gather", "reduce_scatter"):
-                    found.append(self._exchange(kind, size * self.parallel.data, self.parallel.data, kernel, launches))
-            found.append(self._exchange("all_reduce", size, self.parallel.tensor, kernel, launches))
-        if head and self.link:
-            logits = (batch.decoding + batch.prompts) * widths(head.signatures[0])[1] * BYTES[head.format]
-            found += [self._exchange("all_reduce", size, self.parallel.tensor, None, 1.0)]  # embeddings, cut by vocabulary
-            found += [self._exchange("all_gather", logits, self.parallel.tensor, head, 1.0)]
-            found += [self._exchange("point_to_point", size, self.parallel.pipeline, None, float(self.parallel.pipeline))]
-        return [exchange for exchange in found if exchange.collective.ranks > 1]
-
-    def _spread(self, kernel: Kernel) -> bool:
-        return self.parallel.data > 1 and self.parallel.expert > 1 and (kernel.signatures[0].op == GROUPED or "expert" in kernel.module)
-
-    def _exchange(self, kind: str, size: float, ranks: int, kernel: Kernel | None, launches: float) -> Exchange:
-        one = collective(kind, size, ranks, self.profile.links[self.link], self.link)
-        layers = kernel.layers if kernel else ()
-        return Exchange(one, launches / max(len(layers), 1), block_of(kernel.module) if kernel else "", layers)
 
     def _waiting(self, parts: Sequence[Part], kernels: Sequence[Kernel]) -> list[Part]:
         """Ranks with fewer rows or experts in a step wait for the busiest of them."""

@@ -45,7 +45,9 @@ def check_degree(name: str, kernels: Sequence[Kernel], tensor: int) -> None:
     heads = heads_of(kernels)
     if heads is not None and heads.query % tensor:
         allowed = ", ".join(str(n) for n in range(1, heads.query + 1) if heads.query % n == 0)
-        raise InvalidSetting(f"tensor={tensor}: {name} has {heads.query} attention heads, which {tensor} ranks cannot share; allowed: {allowed}")
+        raise InvalidSetting(
+            f"tensor={tensor}: {name} has {heads.query} attention heads, which {tensor} ranks cannot share; allowed: {allowed}"
+        )
 
 
 def shard(kernels: Sequence[Kernel], tensor: int = 1, expert: int = 1) -> tuple[Kernel, ...]:
@@ -83,9 +85,7 @@ class Roles:
             blocks[block, kernel.layers] = seen + group
             if not block and not kernel.layers:
                 continue  # the head
-            if n in self.experts and not group:
-                self.whole.add(id(kernel))
-            elif inside and not attended and self._feeds_another(kernels[index + 1 :], n):
+            if n in self.experts and not group or inside and not attended and self._feeds_another(kernels[index + 1 :], n):
                 self.whole.add(id(kernel))
             elif inside and attended and _is_flat(kernel):
                 self.row.add(id(kernel))

@@ -5,16 +5,15 @@ next step computes their prompts beside the decoding. Arrivals are Poisson: a st
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import exp, sqrt
 from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
-from estimator.model.architecture import Architecture
 from estimator.run.engine_kernels import Batch
 from estimator.run.lengths import Lengths
-from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, price_together
+from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, price_together, repeated
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Part, Steps, scaled
 from estimator.run.stack import host_seconds
@@ -24,11 +23,12 @@ WHOLE = 0.5  # exact: fewer decoding sequences than this round to none
 
 
 class Chunk(NamedTuple):
-    """A kind of step with prompts in it: its share of all steps, the requests in it and their new tokens."""
+    """A kind of step with prompts in it: its share of all steps, the requests in it and their new tokens; a prompt `spans` steps."""
 
     share: float
     prompts: float
     new: float
+    spans: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _mix(run: Serving, decoding: float) -> Mix:
     chunks = []
     for size, weight in _classes(new, prompts.spread / sqrt(together)):
         spans = max(together * size / room, 1.0)
-        chunks.append(Chunk(some * weight * spans, together / spans, size))
+        chunks.append(Chunk(some * weight * spans, together / spans, size, spans))
     context = in_flight(prompts, outputs)
     return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share)
 
@@ -97,6 +97,7 @@ class Steady:
 
     def __init__(self, steps: Steps, run: Serving, flight: float) -> None:
         self.steps, self.run, self.flight = steps, run, flight
+        self.arrived = 0.0  # requests in flight on the mean over empty moments too, where requests come at a rate
         parallel = steps.parallel
         self.ranks = parallel.data * parallel.pipeline  # groups of requests that are computed apart, or one after the other
         self.mix = mix_of(run, flight / self.ranks)
@@ -118,12 +119,13 @@ class Steady:
             kinds.append((chunk.share, self.steps.parts(batch)))
         return kinds
 
-    def phases(self, count: float = 1.0, devices: int = 1) -> list[Phase]:
-        """`count` mean steps, priced: what the prompts cause, what the tokens do, exchanges and the time that the host takes.
+    @cached_property
+    def priced(self) -> list[tuple[float, list[Phase]]]:
+        """One step of each kind on one device, priced, with its share of all steps: prompts, tokens, exchanges, and the host's time.
 
         Each kind of step lasts longer than a power cap takes to act, so each has an operating point of its own.
         """
-        host, steps, phases = self._host(), self.steps, []
+        host, found = self._host(), []
         for share, parts in self.kinds:
             groups: dict[str, list[Asked]] = {"prefill": [], "decode": [], COMMUNICATION: [], HOST: host}
             for part in parts:
@@ -134,10 +136,12 @@ class Steady:
                     if portion:
                         groups[name].append(scaled(part.asked, portion))
             used = {name: items for name, items in groups.items() if items}
-            phases += price_together(
-                used, steps.profile, steps.stack, steps=count * share, sequences=self._sequences(), devices=devices
-            )
-        return phases
+            found.append((share, price_together(used, self.steps.profile, self.steps.stack, sequences=self._sequences())))
+        return found
+
+    def phases(self, count: float = 1.0, devices: int = 1) -> list[Phase]:
+        """`count` mean steps on `devices` that run alike."""
+        return [repeated(phase, count * share, devices) for share, phases in self.priced for phase in phases]
 
     def _sequences(self) -> float:
         return self.flight / self.steps.parallel.data / self.steps.parallel.pipeline
@@ -153,15 +157,20 @@ class Steady:
             items.append(Asked("waiting for the scheduler", WAITING, Demand(interval=beside - device - gap)))
         return items
 
-    def times(self, clock: float) -> list[tuple[float, float]]:
-        """(share, seconds) of each kind of step at a clock, host included."""
-        host = sum(item.demand.interval for item in self._host())
-        return [(share, host + sum(self.steps.seconds(part, clock) for part in parts)) for share, parts in self.kinds]
+    @cached_property
+    def step_times(self) -> list[tuple[float, float]]:
+        """(share, seconds) of each kind of step."""
+        return [(share, total_time(phases)) for share, phases in self.priced]
 
+    @cached_property
+    def step_seconds(self) -> float:
+        """Seconds of the mean step."""
+        return sum(share * seconds for share, seconds in self.step_times) / sum(share for share, _ in self.step_times)
 
-def with_flight(steady: Steady, flight: float) -> Steady:
-    """The same service with another number of requests in flight."""
-    return Steady(steady.steps, steady.run, flight)
+    @property
+    def served(self) -> float:
+        """Requests a second that one replica serves while it has requests."""
+        return self.tokens / self.run.outputs.mean / self.step_seconds
 
 
 def total_time(phases: Sequence[Phase]) -> float:
@@ -172,8 +181,3 @@ def total_time(phases: Sequence[Phase]) -> float:
 def total_energy(phases: Sequence[Phase]) -> float:
     """Joules of all entries of `phases`."""
     return sum(joules for phase in phases for entry in phase.entries for joules in entry.energy.values())
-
-
-def renamed(phase: Phase, name: str) -> Phase:
-    """The phase under another name."""
-    return replace(phase, name=name)
