@@ -9,8 +9,9 @@ from estimator.errors import InvalidSetting, MissingInputs
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
+from estimator.model.published import EXPERTS_ALONE, stored
 from estimator.model.trace import Trace
-from estimator.model.transform import quantize, route
+from estimator.model.transform import SKIP, quantize, route
 from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
@@ -40,15 +41,19 @@ def estimate(
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
-    `run`: `Inference` (default), `Serving` or `Training`; `parallel` spreads it over devices, see `Parallel`. `stack`: "eager", "compiled" or "serving"; by default serving for generating
-    language models, else eager. `weights`: how inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or
-    "nvfp4" (see `quantize`, which also takes a group size; `prune` makes a model sparse or smaller); by default as traced.
+    `run`: `Inference` (default), `Serving` or `Training`; `parallel` spreads it over devices, see `Parallel`. `stack`: "eager",
+    "compiled", "serving" or "vllm-0.5"; by default serving for generating language models, else eager. `weights`: how inference holds the
+    weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see
+    `quantize`, which also takes a group size; `prune` makes a model sparse or smaller).
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
     profile = load_profile(hw)
     run = Inference() if run is None else run
+    if isinstance(model, str):
+        model, named = stored(model)
+        weights = weights if weights is not None or isinstance(run, Training) else named
     if not isinstance(run, (Inference, Training, Serving)):
         raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…) or Training(…)")
     subject = route(_resolve(model, run, inputs), routing)
@@ -117,7 +122,7 @@ def _quantized(subject: Architecture | Trace, weights: str, run: Inference | Tra
     if isinstance(run, Training):
         raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
     native = multiplies(scheme(weights).activation, profile)
-    return quantize(subject, weights, activations=native)
+    return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
 
 
 def _trace(model: Any, run: Inference | Training | Serving, inputs: Any) -> Trace:

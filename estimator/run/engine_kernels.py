@@ -14,7 +14,7 @@ from typing import Any
 from estimator.model.program import Program
 from estimator.model.work import Kernel, Signature, TensorSpec
 from estimator.run.lengths import Lengths
-from estimator.run.shard import ATTENTION, GROUPED
+from estimator.run.roles import ATTENTION, GROUPED
 
 ROUTER = ("gate", "router")
 SHARED = "shared"  # in the names of experts that every token meets

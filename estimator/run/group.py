@@ -7,7 +7,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.work import BYTES, Kernel
 from estimator.run.collective import Exchange
 from estimator.run.parallel import Parallel
-from estimator.run.shard import GROUPED, block_of, sums, widths
+from estimator.run.roles import GROUPED, block_of, sums, widths
 
 
 class Group:

@@ -4,8 +4,8 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.run.parallel import Parallel
+from estimator.run.roles import heads_of
 from estimator.run.serving import Serving
-from estimator.run.shard import heads_of
 from estimator.units import format_si
 
 

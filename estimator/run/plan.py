@@ -45,9 +45,7 @@ def plan(
     if isinstance(subject, Trace):
         if spread.devices > 1 or isinstance(run, Serving):
             what = "served" if isinstance(run, Serving) else f"spread over {spread.devices} devices"
-            raise InvalidSetting(
-                f"a trace at fixed sizes cannot be {what}; give a bundled architecture or a configuration instead of a module"
-            )
+            raise InvalidSetting(f"a trace at fixed sizes cannot be {what}; give an architecture or a configuration instead of a module")
         return _trace(subject, run, profile, stack)
     if isinstance(run, Serving):
         return _serving(subject, run, profile, stack, spread)

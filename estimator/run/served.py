@@ -17,7 +17,6 @@ from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
 from estimator.run.stack import Stack
 from estimator.run.steady import Steady, total_energy, total_time
-from estimator.units import format_si
 
 IDLE = "idle"
 ROUNDS = 40  # exact: bisections of the requests in flight
@@ -60,7 +59,7 @@ def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, par
 def _states(steps: Steps, run: Serving, most: float) -> Iterator[tuple[float, Steady | None]]:
     """(share of the time, steady state) for each rate of the day; None where no request comes."""
     if run.request_rate is None:
-        flight = float(run.concurrency if run.concurrency is not None else min(64, most))
+        flight = float(run.concurrency if run.concurrency is not None else min(run.usual_concurrency, most))
         if flight > most:
             raise InvalidSetting(
                 f"concurrency={flight:g}: the key-value cache of {run.prompts.mean:g} + {run.outputs.mean:g} tokens a request has room for "
@@ -82,8 +81,8 @@ def _at_rate(steps: Steps, run: Serving, rate: float, most: float) -> Steady:
     if excess(most) < 0:
         fastest = _with(steps, run, most).served * run.replicas
         raise InvalidSetting(
-            f"request_rate={run.request_rate:g} per second: {run.replicas} replicas with {most:.0f} requests in flight each serve {fastest:.4g} "
-            "at most; add replicas or devices, or raise max_num_seqs"
+            f"request_rate={run.request_rate:g} per second: {run.replicas} replicas with {most:.0f} requests in flight each "
+            f"serve {fastest:.4g} at most; add replicas or devices, or raise max_num_seqs"
         )
     low, high = 0.0, most
     for _ in range(ROUNDS):
@@ -152,8 +151,8 @@ def _check_length(model: Architecture, run: Serving) -> None:
     tokens = run.prompts.mean + run.outputs.mean
     if model.max_positions and tokens > model.max_positions:
         raise InvalidSetting(
-            f"{run.prompts.mean:g} prompt and {run.outputs.mean:g} output tokens exceed the {model.max_positions} positions of {model.name}; "
-            "shorten the requests"
+            f"{run.prompts.mean:g} prompt and {run.outputs.mean:g} output tokens exceed the {model.max_positions} positions of "
+            f"{model.name}; shorten the requests"
         )
 
 
@@ -169,7 +168,5 @@ def _notes(model: Architecture, run: Serving, parallel: Parallel, most: float) -
     if not run.prompts.spread and not run.outputs.spread:
         notes.append("all requests are equally long; give lists or quantiles for what else they are")
     if run.cached_share:
-        notes.append(
-            f"{run.cached_share:.0%} of the prompt tokens are found in the prefix cache ({format_si(run.prompts.mean * run.cached_share, 'token')} each)"
-        )
+        notes.append(f"{run.cached_share:.0%} of the prompt tokens are found in the prefix cache")
     return tuple(notes)

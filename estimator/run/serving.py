@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from estimator.errors import InvalidSetting
 from estimator.run.lengths import Lengths, lengths
@@ -32,7 +32,7 @@ class Serving:
     cached_share: float = 0.0
     max_num_seqs: int = 1024
     chunk_tokens: int = 8192
-    memory_share: float = 0.9
+    memory_share: float = 0.9  # exact: a default that users change, as engines have it
     cuda_graphs: bool = True
     replicas: int = 1
     hourly: Sequence[float] = (1.0,)
@@ -40,7 +40,8 @@ class Serving:
     requests: int = 1000
     draft: str | None = None
     draft_tokens: int = 3
-    acceptance: float = 0.7
+    acceptance: float = 0.7  # exact: a default that users change
+    usual_concurrency: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
         for name in ("max_num_seqs", "chunk_tokens", "replicas", "requests", "draft_tokens"):

@@ -15,7 +15,8 @@ from estimator.run.engine_kernels import Batch, Engine
 from estimator.run.group import Group
 from estimator.run.parallel import Parallel
 from estimator.run.phase import WAITING, Asked, asked
-from estimator.run.shard import check_degree, shard, widths
+from estimator.run.roles import widths
+from estimator.run.shard import check_degree, shard
 from estimator.run.stack import Stack, terms
 
 KEPT = 8  # exact: models whose parts are kept at hand
