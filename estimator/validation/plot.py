@@ -62,7 +62,7 @@ def _axes(low: int, high: int, place: Place) -> list[str]:
             parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')  # exact: pixels
     middle = TOP + SIDE / 2
     parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>')
-    parts.append(f'<text x="{LEFT + SIDE / 2}" y="{bottom + 2.5 * LINE:.0f}" text-anchor="middle">measured energy per unit</text>')  # exact
+    parts.append(f'<text x="{LEFT + SIDE / 2}" y="{bottom + 2 * LINE + 10}" text-anchor="middle">measured energy per unit</text>')
     parts.append(
         f'<text x="{LINE}" y="{middle}" text-anchor="middle" transform="rotate(-90 {LINE} {middle})">predicted energy per unit</text>'
     )
