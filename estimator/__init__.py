@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from estimator.model.transform import quantize as quantize
     from estimator.model.transform import route as route
     from estimator.report.estimate import Estimate as Estimate
+    from estimator.run.parallel import Parallel as Parallel
     from estimator.run.settings import Inference as Inference
     from estimator.run.settings import Training as Training
 
@@ -33,6 +34,7 @@ _HOME = {
     "Estimate": "estimator.report.estimate",
     "EstimatorError": "estimator.errors",
     "Inference": "estimator.run.settings",
+    "Parallel": "estimator.run.parallel",
     "Training": "estimator.run.settings",
     "compare": "estimator.api",
     "estimate": "estimator.api",

@@ -12,7 +12,8 @@ class Demand:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
     `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
     work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
-    `interval` the shortest time between two launches that the host allows.
+    `interval` the shortest time between two launches that the host allows. `link_bytes` are sent over the device's `link`, in `link_steps`
+    that wait for each other; `exposed` is the share of that time which no computation hides.
     """
 
     macs: float = 0.0
@@ -29,3 +30,7 @@ class Demand:
     overlap: float = 1.0
     overhead: float = 0.0
     interval: float = 0.0
+    link: str = ""
+    link_bytes: float = 0.0
+    link_steps: float = 0.0
+    exposed: float = 1.0

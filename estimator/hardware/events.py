@@ -1,7 +1,7 @@
 """FLOP and bytes become counts of switching events; an event at a voltage becomes joules.
 
-Every event but a DRAM bit is a capacitance charged and discharged in the core's voltage domain, E = C V². The DRAM has its
-own supply, so its energy per bit does not follow the core voltage.
+Every event but a DRAM or link bit is a capacitance charged and discharged in the core's voltage domain, E = C V². DRAM and links
+have their own supplies, so their energy per bit does not follow the core voltage.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ BITS_PER_BYTE = 8  # exact: by definition
 REFERENCE_BITS = 16  # exact: the per-multiply-add bit counts of a profile are stated at 16-bit operands
 
 TENSOR, VECTOR, ISSUE = "tensor units", "vector units", "instruction issue"
-REGISTERS, SHARED, L2, MEMORY = "register file", "shared memory / L1", "L2 and on-chip network", "memory"
+REGISTERS, SHARED, L2, MEMORY, LINKS = "register file", "shared memory / L1", "L2 and on-chip network", "memory", "links"
 
 Counts = dict[tuple[str, str], float]  # (component, event) -> events
 
@@ -35,6 +35,13 @@ def each_event(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, flo
     yield from _matrix_events(demand, profile)
     yield from _lane_events(demand, profile)
     yield from _byte_events(demand)
+    if demand.link_bytes:
+        yield LINKS, link_event(demand.link), demand.link_bytes * BITS_PER_BYTE
+
+
+def link_event(link: str) -> str:
+    """The event that is one bit sent over the link of that name."""
+    return f"link_bit ({link})"
 
 
 def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
@@ -87,4 +94,6 @@ def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
     }
     energy = {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": 1 * profile.memory.energy_per_bit}
     share = load_facts("physics/what_if")["data_share"]
-    return {event: joules * (1 - share[event] * (1 - profile.activity)) for event, joules in energy.items()}
+    lively = {event: joules * (1 - share[event] * (1 - profile.activity)) for event, joules in energy.items()}
+    # what goes over a serial link is scrambled, so it toggles like random data whatever the operands are
+    return lively | {link_event(name): 1 * link.energy_per_bit for name, link in profile.links.items()}

@@ -79,7 +79,7 @@ def _part_folders(beside: Path | None) -> Iterator[Path]:
         yield from (root / part for part in (*PARTS, "device"))
 
 
-TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "node_nm", "fusion", "what_if"}
+TEXT = {"name", "aliases", "vendor", "architecture", "kind", "notes", "year", "node_nm", "fusion", "what_if", "access"}
 
 
 def with_provenance(table: Mapping, source: str, status: str) -> dict:

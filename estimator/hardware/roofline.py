@@ -7,23 +7,25 @@ solved without looking at the kernels again.
 from dataclasses import dataclass
 
 from estimator.errors import ProfileError
+from estimator.hardware.collective import link_of, link_seconds
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Cycles of the busiest on-chip resource, seconds of DRAM, and the launch's overhead and interval in seconds."""
+    """Cycles of the busiest on-chip resource, seconds of DRAM and of the link, the launch's overhead and interval in seconds."""
 
     cycles: float
     core_resource: str
     memory_seconds: float
     overhead: float
     interval: float
+    link_seconds: float = 0.0
 
     def execution(self, clock: float) -> float:
         """Seconds in which the kernel runs at `clock` (Hz)."""
-        return max(self.cycles / clock, self.memory_seconds)
+        return max(self.cycles / clock, self.memory_seconds, self.link_seconds)
 
     def running(self, clock: float) -> float:
         """Seconds in which the kernel holds the multiprocessors, so that their clocks toggle: filling and draining included."""
@@ -34,9 +36,11 @@ class Duration:
         return max(self.running(clock), self.interval)
 
     def bound(self, clock: float) -> str:
-        """The resource that sets the time: "tensor", "vector", "special", "L2", "memory" or "launch"."""
+        """The resource that sets the time: "tensor", "vector", "special", "L2", "memory", "link" or "launch"."""
         if self.seconds(clock) > 2 * self.execution(clock):
             return "launch"
+        if self.link_seconds > max(self.memory_seconds, self.cycles / clock):
+            return "link"
         return "memory" if self.memory_seconds >= self.cycles / clock else self.core_resource
 
 
@@ -49,7 +53,14 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     l2 = cycles.pop("L2", 0.0)
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
-    return Duration(max(busy, l2), resource if busy >= l2 else "L2", memory_seconds(demand, profile), demand.overhead, demand.interval)
+    core, memory, link = resource if busy >= l2 else "L2", memory_seconds(demand, profile), exchange_seconds(demand, profile)
+    open_ = demand.exposed
+    return Duration(open_ * max(busy, l2), core, memory, open_ * demand.overhead, open_ * demand.interval, link)
+
+
+def exchange_seconds(demand: Demand, profile: Profile) -> float:
+    """Seconds that one launch waits for other devices; raises `InvalidSetting` where the device lacks the link."""
+    return demand.exposed * link_seconds(link_of(profile, demand.link), demand.link_bytes, demand.link_steps) if demand.link else 0.0
 
 
 def memory_seconds(demand: Demand, profile: Profile) -> float:

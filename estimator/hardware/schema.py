@@ -7,10 +7,11 @@ device), see `estimator.hardware.catalogue`.
 from math import inf
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from estimator.facts import load_facts
 from estimator.hardware.quantity import Quantity, Unit
+from estimator.hardware.section import Section as Section
 from estimator.hardware.what_if_methods import Changeable
 
 Number = Annotated[Quantity, Unit("1")]
@@ -34,16 +35,6 @@ SquareMetre = Annotated[Quantity, Unit("m2")]
 WattPerTransistor = Annotated[Quantity, Unit("W/transistor")]
 FaradPerTransistor = Annotated[Quantity, Unit("F/transistor")]
 TransistorPerSquareMetre = Annotated[Quantity, Unit("transistor/m2")]
-
-
-class Section(BaseModel):
-    """A part of a profile. Unknown keys are errors: a typing mistake must not become a silent default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def quantities(self) -> dict[str, Quantity]:
-        """Every sourced number by dotted path, such as `"memory.bandwidth"`."""
-        return dict(_walk(self, ""))
 
 
 class Process(Section):
@@ -159,6 +150,11 @@ class Link(Section):
 
     bandwidth: BytePerSecond = Field(description="of the whole device, one direction")
     energy_per_bit: JoulePerBit = Field(description="both ends")
+    latency: Second = Field(description="of one step of an exchange: write, signal, wait for the peer")
+    achievable: Number = Field(description="share of the bandwidth that large messages reach")
+    access: Literal["memory", "message"] = Field(
+        default="message", description="memory: kernels load and store at every peer at once; message: libraries send from peer to peer"
+    )
 
 
 class Power(Section):
@@ -237,14 +233,3 @@ class Profile(Changeable, Section):
         if broken:
             raise ValueError("; ".join(broken))
         return self
-
-
-def _walk(value, path):
-    if isinstance(value, Quantity):
-        yield path, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _walk(getattr(value, name), f"{path}.{name}".lstrip("."))
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _walk(item, f"{path}.{name}")

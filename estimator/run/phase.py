@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
 from estimator.hardware.operating_point import Load, OperatingPoint, settle, static_power
-from estimator.hardware.roofline import Duration, duration
+from estimator.hardware.roofline import duration
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.work import Kernel
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, host_seconds
 
-HOST = "host"
+HOST, COMMUNICATION = "host", "communication"
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
 
@@ -61,53 +61,73 @@ class Phase:
     basis: Basis | None = field(default=None, repr=False, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one launch asks of the chip, how often it is launched, and what it is called in the report."""
+
+    name: str
+    kind: str
+    demand: Demand
+    launches: float = 1.0
+    module: str = ""
+    layers: tuple[int, ...] = ()
+    flop: float = 0.0
+    matmul_flop: float = 0.0
+
+
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
-    parts = [_part(kernel, profile, stack, steps) for kernel in kernels]
-    loads = tuple(load for _, _, load, _ in parts)
+    return price_asked(name, [asked(kernel, profile, stack) for kernel in kernels], profile, stack, steps=steps)
+
+
+def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
+    """A kernel with its demand on the chip under a software stack."""
+    work = work_of(kernel)
+    demand = demand_of(kernel, profile, stack)
+    return Asked(kernel.name, kernel.kind, demand, kernel.launches, kernel.module, kernel.layers, work.flop, work.matmul_flop)
+
+
+def price_asked(name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0) -> Phase:
+    """Time and energy of what is `items`, one after the other, `steps` times over; `sequences` are those that the host sees to."""
+    loads = tuple(Load(item.launches * steps, count_events(item.demand, profile), duration(item.demand, profile)) for item in items)
     point = settle(profile, loads)
-    entries = tuple(_entry(kernel, load, traffic, profile, point) for kernel, _, load, traffic in parts)
-    basis = Basis(profile, loads, stack, tuple(demand for _, demand, _, _ in parts), tuple(kernel.kind for kernel in kernels))
+    entries = tuple(_entry(item, load, profile, point) for item, load in zip(items, loads))
+    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), tuple(item.kind for item in items), sequences)
     return Phase(name, steps, point, entries, basis)
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:
     """The time in which the device waits for the host, once a step and for each of `sequences` in flight, and its energy."""
-    seconds = host_seconds(stack, sequences)
-    load = Load(steps, {}, Duration(0.0, HOST, 0.0, 0.0, seconds))
-    point = settle(profile, [load])
-    basis = Basis(profile, (load,), stack, (Demand(interval=seconds),), (HOST,), sequences)
-    return Phase(HOST, steps, point, (_entry(None, load, {}, profile, point),), basis)
+    waiting = Asked("waiting for the host", HOST, Demand(interval=host_seconds(stack, sequences)))
+    return price_asked(HOST, [waiting], profile, stack, steps=steps, sequences=sequences)
 
 
-def _part(kernel: Kernel, profile: Profile, stack: Stack, steps: float) -> tuple[Kernel, Demand, Load, dict[str, float]]:
-    demand = demand_of(kernel, profile, stack)
-    counts = count_events(demand, profile)
+def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
+    """Bytes of one launch by level."""
     shared = sum(count for (_, event), count in counts.items() if event == "shared_bit") / BITS_PER_BYTE
     registers = sum(count for (_, event), count in counts.items() if event == "register_bit") / BITS_PER_BYTE
-    traffic = {"register": registers, "shared": shared, "l2": demand.l2_bytes, "memory": demand.memory_bytes}
-    return kernel, demand, Load(kernel.launches * steps, counts, duration(demand, profile)), traffic
+    inside = {"register": registers, "shared": shared, "l2": demand.l2_bytes, "memory": demand.memory_bytes}
+    return inside | ({"link": demand.link_bytes} if demand.link else {})
 
 
-def _entry(kernel: Kernel | None, load: Load, traffic: dict[str, float], profile: Profile, point: OperatingPoint) -> Entry:
+def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
     running = load.duration.running(point.clock) * point.stretch
     energy, events = _joules(load.counts, running, seconds, profile, point)
-    work = work_of(kernel) if kernel else None
     n = load.launches
     return Entry(
-        name=kernel.name if kernel else "waiting for the host",
-        kind=kernel.kind if kernel else HOST,
-        module=kernel.module if kernel else "",
-        layers=kernel.layers if kernel else (),
+        name=item.name,
+        kind=item.kind,
+        module=item.module,
+        layers=item.layers,
         launches=n,
         time=n * seconds,
-        bound=load.duration.bound(point.clock) if kernel else HOST,
+        bound=HOST if item.kind == HOST else load.duration.bound(point.clock),
         energy={key: n * joules for key, joules in energy.items()},
         events={key: n * count for key, count in events.items()},
-        flop=n * work.flop if work else 0.0,
-        matmul_flop=n * work.matmul_flop if work else 0.0,
-        traffic={level: n * amount for level, amount in traffic.items()},
+        flop=n * item.flop,
+        matmul_flop=n * item.matmul_flop,
+        traffic={level: n * amount for level, amount in _traffic(item.demand, load.counts).items()},
     )
 
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -28,7 +28,7 @@ class Stack(Section):
     fp32_matmul_as_tf32: Number
 
 
-def terms(kind: str, stack: Stack) -> dict[str, float]:
+def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     attention = kind == "attention"
     return {

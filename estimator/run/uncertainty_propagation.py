@@ -15,7 +15,7 @@ from estimator.errors import EstimatorError
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import each_event
 from estimator.hardware.power_many import idle_power_many
-from estimator.hardware.roofline import core_cycles, memory_seconds
+from estimator.hardware.roofline import core_cycles, exchange_seconds, memory_seconds
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
@@ -138,7 +138,10 @@ def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
     for count, demand in zip(launches, demands):
         for _, event, number in each_event(demand, chip):
             events[event] = events.get(event, 0.0) + count * number
-    columns = [(_cycles(demand, chip), memory_seconds(demand, chip), demand.overhead, demand.interval) for demand in demands]
+    columns = [
+        (_cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval)
+        for demand in demands
+    ]
     cycles, memory, overhead, interval = (np.array([np.broadcast_to(value, size) for value in column]) for column in zip(*columns))
     return WorkMany(np.array(launches), cycles, memory, overhead, interval, events)
 
@@ -147,10 +150,15 @@ def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:
     return {"interval": host_seconds(stack, sequences)} if kind == HOST else terms(kind, stack)
 
 
+def _elsewhere(demand: Demand, chip: Any) -> Array:
+    """Seconds of the slower of memory and link, which no core clock shortens."""
+    return np.maximum(memory_seconds(demand, chip), exchange_seconds(demand, chip))
+
+
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
     l2 = cycles.pop("L2", 0.0)
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return np.maximum(busy, l2)
+    return demand.exposed * np.maximum(busy, l2)

@@ -87,5 +87,10 @@ class Sampled:
         if isinstance(value, Section):
             return Sampled(value, path, self._sampler)
         if isinstance(value, dict):
-            return {key: self._sampler[f"{path}.{key}"] if isinstance(item, Quantity) else item for key, item in value.items()}
+            return {key: self._entry(f"{path}.{key}", item) for key, item in value.items()}
         return value
+
+    def _entry(self, path: str, item: Any) -> Any:
+        if isinstance(item, Section):
+            return Sampled(item, path, self._sampler)
+        return self._sampler[path] if isinstance(item, Quantity) else item

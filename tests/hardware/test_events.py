@@ -14,10 +14,10 @@ H100 = load_profile("h100-sxm")
 
 
 @given(voltages)
-def test_core_events_follow_the_square_of_the_voltage_and_dram_does_not(voltage):
+def test_core_events_follow_the_square_of_the_voltage_and_dram_and_links_do_not(voltage):
     once, doubled = event_energy(H100, voltage), event_energy(H100, 2 * voltage)
     for event in once:
-        factor = 1 if event == "dram_bit" else 4
+        factor = 1 if event == "dram_bit" or event.startswith("link_bit") else 4
         assert math.isclose(doubled[event], factor * once[event], rel_tol=1e-12)
 
 

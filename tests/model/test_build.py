@@ -1,11 +1,13 @@
 """Any configuration or model of the transformers library becomes an architecture on demand, or says why it cannot."""
 
 import pytest
+import torch
 
 from estimator.errors import InvalidSetting, LiftError, TraceError
 
 transformers = pytest.importorskip("transformers")
 from estimator.model.build import architecture_from_config  # noqa: E402
+from estimator.model.build.attention import cache, cached  # noqa: E402
 
 STEPS = {
     "causal-lm": {"prefill", "decode", "training"}, "encoder": {"forward", "training"},
@@ -74,3 +76,20 @@ def test_what_is_no_configuration_is_refused():
 def test_a_configuration_that_makes_no_model_says_so():
     with pytest.raises(TraceError, match="Qwen3ForCausalLM cannot be built from the given Qwen3Config: KeyError: 'no such function'"):
         architecture_from_config(tiny("Qwen3Config", hidden_act="no such function"))
+
+
+def test_a_state_between_tokens_is_not_passed_off_as_cached_tokens():
+    config = transformers.MambaConfig(hidden_size=16, num_hidden_layers=1, vocab_size=20)
+    with pytest.raises(TraceError, match="a MambaConfig keeps states between tokens, which hold no past here"):
+        cache(config, past=3)
+
+
+def test_caches_are_handed_over_under_the_name_that_the_forward_takes():
+    class Before(torch.nn.Module):
+        def forward(self, input_ids, past_key_values=None, use_cache=None): ...
+
+    class After(torch.nn.Module):
+        def forward(self, input_ids, cache=None, use_cache=None): ...
+
+    assert cached(Before(), None) == {"past_key_values": None, "use_cache": True}
+    assert cached(After(), None) == {"cache": None, "use_cache": True}

@@ -4,7 +4,7 @@ import pytest
 import torch
 import transformers
 
-from estimator.model.build.attention import IMPLEMENTATION, cache
+from estimator.model.build.attention import IMPLEMENTATION, cache, cached
 from estimator.model.fusion import kernels
 from estimator.model.rules import work_of
 from estimator.model.tracing import trace
@@ -74,7 +74,7 @@ def decoder(name, layers):
 
 def step(name, layers, rows, past):
     model = decoder(name, layers)
-    return trace(model, token_ids(2, rows), past_key_values=cache(model.config, past), use_cache=True)
+    return trace(model, token_ids(2, rows), **cached(model, cache(model.config, past)))
 
 
 @pytest.mark.parametrize(("rows", "past"), [(128, 0), (1, 128)], ids=["prefill", "decode"])

@@ -5,6 +5,7 @@ import torch
 import transformers
 from diffusers import DiTTransformer2DModel, UNet2DConditionModel
 
+from estimator.model.build.attention import cached
 from estimator.model.tracing import cross_check, trace
 from tests.model.networks import on_meta, token_ids
 
@@ -121,7 +122,7 @@ def test_a_static_cache_is_attended_in_full():
     model = on_meta(transformers.LlamaForCausalLM, config)
     cache = transformers.StaticCache(config=config, max_cache_len=50)
     weights = 2 * (2 * 64**2 + 2 * 64 * 32 + 3 * 64 * 96) + 64 * 100
-    traced = trace(model, token_ids(3, 1), past_key_values=cache, use_cache=True)
+    traced = trace(model, token_ids(3, 1), **cached(model, cache))
     assert traced.matmul_flop == 2 * 3 * weights + 2 * 4 * 3 * 1 * 50 * 64
 
 

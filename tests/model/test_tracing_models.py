@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from estimator.model.build.attention import cached
 from estimator.model.tracing import trace
 from tests.model import networks
 
@@ -66,7 +67,7 @@ def test_llama_decodes_against_a_cache():
     cache = DynamicCache(config=model.config)
     for layer in range(2):
         cache.update(*(torch.empty(4, 8, past, 128, dtype=torch.bfloat16, device="meta") for _ in range(2)), layer)
-    traced = trace(model, networks.token_ids(4, 1), past_key_values=cache, use_cache=True)
+    traced = trace(model, networks.token_ids(4, 1), **cached(model, cache))
     assert traced.matmul_flop == sum(llama_forward(2, 4, 1, past + 1))
     assert cache.get_seq_length() == past  # the caller's cache did not grow
 

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import warnings
 
 import pytest
 import torch
@@ -160,3 +161,35 @@ def test_modes_are_kept_unless_another_is_asked_for():
     assert not ops(training=False) & dropout
     assert model.training and not model[2].training
     assert ops(training=True, backward=True) > dropout
+
+
+class Announcing(nn.Linear):
+    def __init__(self, notice):
+        super().__init__(4, 4)
+        self.notice = notice
+
+    def forward(self, x):
+        warnings.warn("this argument goes in the next version", self.notice, stacklevel=1)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("notice", [FutureWarning, DeprecationWarning])
+def test_a_library_may_announce_a_deprecation_where_warnings_are_errors(notice):
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("error")
+        assert trace(Announcing(notice), torch.empty(2, 4)).matmul_flop == 2 * 2 * 4 * 4
+        with pytest.raises(notice):
+            warnings.warn("ours", notice, stacklevel=1)  # the filters are back
+    assert [warning.category for warning in shown] == [notice]
+
+
+def test_any_other_warning_stops_a_trace_where_warnings_are_errors():
+    with pytest.raises(TraceError, match="UserWarning: this argument goes"):
+        trace(Announcing(UserWarning), torch.empty(2, 4))
+
+
+def test_a_warning_that_is_ignored_stays_ignored():
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("ignore")
+        trace(Announcing(FutureWarning), torch.empty(2, 4))
+    assert not shown

@@ -4,12 +4,14 @@ A mask of rows x keys is never built: a causal or windowed mask stays a paramete
 decoding step grows in place, as it does in every serving engine, where the library's own copies all of it for each token.
 """
 
+import inspect
 from typing import Any
 
 import torch
 from transformers import AttentionInterface
-from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, EncoderDecoderCache
 
+from estimator.errors import TraceError
 from estimator.model.tracing import attention, kv_append
 
 IMPLEMENTATION = "estimator"  # having no entry in the library's table of mask functions, it is given no mask
@@ -69,9 +71,22 @@ class GrowingLayer(CacheLayerMixin):
 
 
 def cache(config: Any, past: int) -> Cache:
-    """A cache that holds `past` tokens in every layer of a decoder."""
+    """A cache that holds `past` tokens in every layer of a decoder; a layer with a state instead of tokens keeps the library's own.
+
+    Raises `TraceError` where such a state would have to hold `past` tokens.
+    """
     decoder = config.get_text_config(decoder=True)
-    return Cache(layers=[GrowingLayer(past) for _ in range(decoder.num_hidden_layers)])
+    own = dict(enumerate(DynamicCache(config=decoder).layers))
+    states = {index: layer for index, layer in own.items() if not isinstance(layer, CacheLayerMixin)}
+    if states and past:
+        raise TraceError(f"a {type(decoder).__name__} keeps states between tokens, which hold no past here; trace it with its own cache.")
+    return Cache(layers=[states.get(index, GrowingLayer(past)) for index in range(decoder.num_hidden_layers)])
+
+
+def cached(model: torch.nn.Module, caches: Cache) -> dict[str, Any]:
+    """The arguments that hand caches to a model's forward; the library renamed `past_key_values` to `cache` in version 5."""
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    return {name: caches, "use_cache": True}
 
 
 def encoder_decoder_cache(config: Any, past: int, crossed: tuple[torch.Tensor, torch.Tensor] | None) -> EncoderDecoderCache:

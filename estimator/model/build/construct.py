@@ -9,6 +9,7 @@ from transformers.initialization import no_init_weights
 
 from estimator.errors import InvalidSetting, TraceError
 from estimator.model.build import attention
+from estimator.model.tracing.notices import notices_pass
 
 # in the order in which they are asked: what could also be run as a decoder is an encoder unless its configuration says decoder
 HEADS = (
@@ -48,7 +49,7 @@ def on_meta(model_class: Any, config: Any, dtype: torch.dtype) -> Any:
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        with torch.device("meta"), no_init_weights():
+        with torch.device("meta"), notices_pass(), no_init_weights():
             model = _construct(model_class, config)
     finally:
         torch.set_default_dtype(default)

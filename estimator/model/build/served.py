@@ -29,7 +29,7 @@ def route_tokens(self: Any, hidden_states: torch.Tensor) -> tuple[torch.Tensor, 
     return out, logits
 
 
-def attend_to_latents(self: Any, hidden_states: Any, position_embeddings: Any, attention_mask: Any, past_key_values: Any, **_: Any) -> Any:
+def attend_to_latents(self: Any, hidden_states: Any, position_embeddings: Any, attention_mask: Any, **given: Any) -> Any:
     """Multi-head latent attention with the up-projections absorbed into query and output (DeepSeek-V2, arXiv 2405.04434, 2.1.2)."""
     batch, rows = hidden_states.shape[:-1]
     widths = [self.qk_nope_head_dim, self.qk_rope_head_dim]
@@ -40,7 +40,8 @@ def attend_to_latents(self: Any, hidden_states: Any, position_embeddings: Any, a
     latent, key = self.kv_a_proj_with_mqa(hidden_states).unsqueeze(1).split([self.kv_lora_rank, self.qk_rope_head_dim], dim=-1)
     rotate = deepseek_v3.apply_rotary_pos_emb_interleave if self.config.rope_interleave else deepseek_v3.apply_rotary_pos_emb
     turned, key = rotate(turned, key, *position_embeddings)
-    keys = past_key_values.layers[self.layer_idx].append(torch.cat((self.kv_a_layernorm(latent), key), dim=-1))
+    caches = given["cache" if "cache" in given else "past_key_values"]  # the older name
+    keys = caches.layers[self.layer_idx].append(torch.cat((self.kv_a_layernorm(latent), key), dim=-1))
     up = self.kv_b_proj.weight.view(self.num_heads, -1, self.kv_lora_rank)
     up_key, up_value = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=1)
     query = torch.cat((torch.einsum("bhrn,hnl->bhrl", content, up_key), turned), dim=-1)

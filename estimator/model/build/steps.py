@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
-from estimator.model.build.attention import cache, encoder_decoder_cache
+from estimator.model.build.attention import cache, cached, encoder_decoder_cache
 from estimator.model.lift import grid
 from estimator.model.trace import Trace
 from estimator.model.tracing import trace
@@ -52,7 +52,7 @@ def decode(model: Any, batch: int, past: int) -> Trace:
 
 def _generate(model: Any, ids: torch.Tensor, past: int) -> Trace:
     caches = cache(model.config, past)
-    return trace(model, input_ids=ids, past_key_values=caches, use_cache=True, logits_to_keep=1, training=False)
+    return trace(model, input_ids=ids, **cached(model, caches), logits_to_keep=1, training=False)
 
 
 def training(model: Any, batch: int, sequence: int) -> Trace:
@@ -95,7 +95,7 @@ def source(model: Any, batch: int, sequence: int | None) -> dict[str, Any]:
 def encode(model: Any, batch: int, sequence: int | None = None) -> Trace:
     """The encoder, the cross-attention cache and the first decoder token."""
     inputs = source(model, batch, sequence) | {"decoder_input_ids": tokens(batch, 1)}
-    return trace(model, **inputs, past_key_values=encoder_decoder_cache(model.config, 0, None), use_cache=True, training=False)
+    return trace(model, **inputs, **cached(model, encoder_decoder_cache(model.config, 0, None)), training=False)
 
 
 def decode_encoded(model: Any, batch: int, past: int, sequence: int | None = None) -> Trace:
@@ -107,7 +107,7 @@ def decode_encoded(model: Any, batch: int, past: int, sequence: int | None = Non
     keys, values = (torch.empty(batch, heads, rows, width, dtype=model.dtype, device="meta") for _ in ("keys", "values"))
     encoded = BaseModelOutput(last_hidden_state=torch.empty(batch, rows, config.d_model, dtype=model.dtype, device="meta"))
     caches = encoder_decoder_cache(config, past, (keys, values))
-    return trace(model, decoder_input_ids=tokens(batch, 1), encoder_outputs=encoded, past_key_values=caches, use_cache=True, training=False)
+    return trace(model, decoder_input_ids=tokens(batch, 1), encoder_outputs=encoded, **cached(model, caches), training=False)
 
 
 def train_translator(model: Any, batch: int, target: int, sequence: int | None = None) -> Trace:

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from estimator.model.cross_check import CrossCheck, Tally, explain
+from estimator.model.tracing.notices import notices_pass
 from estimator.model.tracing.run import trace
 from estimator.model.tracing.signatures import tensors_in
 from estimator.model.tracing.standins import StandIns, on_meta, uncompiled
@@ -36,7 +37,7 @@ def cross_check(
     """
     traced = trace(model, *inputs, backward=backward, loss=loss, training=training, name=name, **kwargs)
     stand_ins, model = StandIns(), uncompiled(model)
-    with on_meta(model, stand_ins, training):
+    with notices_pass(), on_meta(model, stand_ins, training):
         args = tuple(map(stand_ins.tree, inputs))
         kwargs = {key: stand_ins.tree(value) for key, value in kwargs.items()}
         tallies = [*_torch(model, args, kwargs, backward, loss), _fvcore(model, args, kwargs)]

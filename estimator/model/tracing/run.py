@@ -16,6 +16,7 @@ from estimator.model.tracing import failures
 from estimator.model.tracing.attribution import Attribution
 from estimator.model.tracing.dispatch import Recorder
 from estimator.model.tracing.formats import tensor_spec
+from estimator.model.tracing.notices import notices_pass
 from estimator.model.tracing.patches import patched_torch
 from estimator.model.tracing.standins import StandIns, on_meta, uncompiled
 from estimator.model.tracing.steps import floating, fused_step, loss_of, optimizer_name, traced_step
@@ -91,7 +92,13 @@ class Run:
             self._prepare()
             if backward:
                 self._watch_gradients(stack)
-            for context in (self.attribution, patched_torch(self.recorder), torch.set_grad_enabled(backward), self.recorder):
+            for context in (
+                notices_pass(),
+                self.attribution,
+                patched_torch(self.recorder),
+                torch.set_grad_enabled(backward),
+                self.recorder,
+            ):
                 stack.enter_context(context)
             try:
                 self._steps(args, kwargs, backward, loss, optimizer, step)
