@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from estimator.model.program import Program
 KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision", "diffusion")
 BUNDLED = Path(__file__).with_name("bundled")
 INDEX = "index.json"
+VARIANT = '{"like": '  # begins the file of a model that differs from another one in its sizes and names alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,11 @@ def _from_transformers(name: str) -> Architecture:
 
 @cache
 def _load(name: str) -> Architecture:
-    return Architecture.from_json((BUNDLED / f"{name}.json").read_text(encoding="utf-8"))
+    text = (BUNDLED / f"{name}.json").read_text(encoding="utf-8")
+    if not text.startswith(VARIANT):
+        return Architecture.from_json(text)
+    own = json.loads(text)
+    return replace(_load(own.pop("like")), **own | {"aliases": tuple(own["aliases"])})
 
 
 @cache

@@ -9,6 +9,7 @@ from estimator.model.trace import Trace
 from estimator.model.work import Kernel
 from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
+from estimator.run.diffusion import Diffusion
 from estimator.run.demands import matrix_format
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan
@@ -20,7 +21,7 @@ from estimator.units import KELVIN_AT_ZERO_CELSIUS
 MATRIX_KINDS = ("matmul", "attention", "convolution")
 
 
-def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training, profile: Profile, stack: Stack) -> Estimate:
+def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training | Diffusion, profile: Profile, stack: Stack) -> Estimate:
     """The `Estimate` of a plan."""
     notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile, stack), *_standing_notes(profile, stack)]
     return Estimate(
@@ -32,6 +33,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Trainin
         tokens=plan.tokens,
         samples=plan.samples,
         steps=plan.steps,
+        media_seconds=plan.media_seconds,
         parameters=subject.parameters,
         coverage=_unknown(plan.kernels),
         assumptions=tuple(dict.fromkeys(notes)),
@@ -52,7 +54,7 @@ def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:
     return (_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
 
 
-def _structural(run: Inference | Training, stack: Stack) -> Iterable[Source]:
+def _structural(run: Inference | Training | Diffusion, stack: Stack) -> Iterable[Source]:
     return (_source(path, value) for path, value in structural_error(kind_of(run, stack.name)).items())
 
 

@@ -2,15 +2,26 @@
 
 from math import ceil, prod
 
+from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel, MatrixProduct, Work
+from estimator.run.formats import matrix_unit
+from estimator.run.stack import Stack
 
 
-def attention_slots(kernel: Kernel, work: Work, profile: Profile) -> float:
+def attention_slots(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> float:
     """Multiply-add slots occupied: the rows of all query heads that share a key head are packed, then padded to an instruction."""
     rows = float(profile.tensor.instruction_rows) if profile.tensor else 1.0
     group = _heads_per_key_head(kernel)
-    return sum(p.batch / group * ceil(p.m * group / rows) * rows * p.n * p.k * p.executed for p in work.products)
+    return _left_empty(kernel, profile, stack) * sum(p.batch / group * ceil(p.m * group / rows) * rows * p.n * p.k * p.executed for p in work.products)
+
+
+def _left_empty(kernel: Kernel, profile: Profile, stack: Stack) -> float:
+    """Slots of the tensor units for each one that the stack's attention kernel can fill: its instructions may be an older generation's."""
+    unit, number_format = matrix_unit(kernel.format, profile)
+    if stack.attention_fma_per_clock is None or unit != "tensor":
+        return 1.0
+    return max(1.0, rate(profile, unit, number_format) / stack.attention_fma_per_clock)
 
 
 def _heads_per_key_head(kernel: Kernel) -> float:

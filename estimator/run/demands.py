@@ -18,7 +18,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     """What one launch of `kernel` asks of the chip under a software stack."""
     work = work_of(kernel)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
-    slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile)
+    slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile, stack)
     return Demand(
         macs=work.tensor_flop / 2,
         mac_slots=slots,
@@ -54,14 +54,14 @@ def matrix_format(kernel: Kernel, stack: Stack) -> str:
     return "tf32" if kernel.format == "fp32" and as_tf32 else kernel.format
 
 
-def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile) -> tuple[float, float, float]:
+def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile, stack: Stack) -> tuple[float, float, float]:
     """Slots, L2 bytes and memory bytes of one launch; what is not a matrix product moves each byte once."""
     moved = work.read + work.write
     if not work.products:
         return 0.0, moved, moved
     width = BYTES[kernel.format]
     if kernel.kind == "attention":
-        return attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved
+        return attention_slots(kernel, work, profile, stack), max(moved, attention_l2_bytes(work.products, width, profile)), moved
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     tilings = [best_tiling(product, width, profile, speed) for product in products]

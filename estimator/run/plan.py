@@ -7,6 +7,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
+from estimator.run.diffusion import Diffusion, diffusion_assumptions, diffusion_phases, media_seconds
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
 from estimator.run.phase import Phase, host_gaps, price
@@ -25,16 +26,19 @@ class Plan:
     tokens: int = 0
     samples: int = 0
     steps: int = 0
+    media_seconds: float = 0.0
 
 
-def plan(subject: Architecture | Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
+def plan(subject: Architecture | Trace, run: Inference | Training | Diffusion, profile: Profile, stack: Stack) -> Plan:
     """Price `run` of a lifted architecture at any size, or of a trace at the sizes it was taken at."""
     if isinstance(subject, Trace):
         return _trace(subject, run, profile, stack)
+    if isinstance(run, Diffusion):
+        return _diffusion(subject, run, profile, stack)
     return _training(subject, run, profile, stack) if isinstance(run, Training) else _inference(subject, run, profile, stack)
 
 
-def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
+def _trace(trace: Trace, run: Inference | Training | Diffusion, profile: Profile, stack: Stack) -> Plan:
     kernels = trace.kernels(stack.fusion)
     notes = [f"sizes are those of the given inputs; {name} of the run is not used" for name in _unused(run)]
     memory = {"weights and buffers": trace.parameter_bytes + trace.buffers_bytes, "activations": trace.saved_bytes}
@@ -46,7 +50,7 @@ def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Sta
     return Plan(phases, kernels, [*notes, *shortfall(profile, memory)])
 
 
-def _unused(run: Inference | Training) -> Iterable[str]:
+def _unused(run: Inference | Training | Diffusion) -> Iterable[str]:
     defaults = type(run)()
     return [name for name in SHAPES if hasattr(run, name) and getattr(run, name) != getattr(defaults, name)]
 
@@ -69,6 +73,13 @@ def _training(model: Architecture, run: Training, profile: Profile, stack: Stack
     tokens = samples * run.sequence_tokens if "sequence" in model.programs["training"].symbols else 0
     phases = training_phases(kernels, run.total_steps, profile, stack)
     return Plan(phases, kernels, notes, tokens=tokens, samples=samples, steps=run.total_steps)
+
+
+def _diffusion(model: Architecture, run: Diffusion, profile: Profile, stack: Stack) -> Plan:
+    notes = [*diffusion_assumptions(model, run), *shortfall(profile, {"weights": model.parameter_bytes})]
+    kernels = [kernel for program in model.programs.values() for kernel in program.kernels.get(stack.fusion, program.kernels["fused"])]
+    phases = diffusion_phases(model, run, profile, stack)
+    return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run))
 
 
 def _over_length(model: Architecture, tokens: int) -> list[str]:

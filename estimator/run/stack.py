@@ -26,6 +26,7 @@ class Stack(Section):
     l2_resident_share: Number
     fp32_convolution_as_tf32: Number
     fp32_matmul_as_tf32: Number
+    attention_fma_per_clock: Number | None = None
 
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:

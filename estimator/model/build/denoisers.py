@@ -76,6 +76,11 @@ def _unet_of_video(config: Any, size: Latents) -> Arguments:
     return {"sample": size.video, "timestep": size.time, "encoder_hidden_states": text}
 
 
+def _motion(config: Any, size: Latents) -> Arguments:
+    text = size.empty(size.batch * size.frames, size.text, config.cross_attention_dim)  # its pipeline repeats it for each frame
+    return _unet_of_video(config, size) | {"encoder_hidden_states": text}
+
+
 def _i2vgen(config: Any, size: Latents) -> Arguments:
     image = {"fps": size.time, "image_latents": size.video, "image_embeddings": size.empty(size.batch, config.cross_attention_dim)}
     return _unet_of_video(config, size) | image
@@ -153,7 +158,7 @@ def _hunyuan_video(config: Any, size: Latents) -> Arguments:
 CALLS: Mapping[str, Callable[[Any, Latents], Arguments]] = {
     "UNet2DConditionModel": _unet,
     "UNet3DConditionModel": _unet_of_video,
-    "UNetMotionModel": _unet_of_video,
+    "UNetMotionModel": _motion,
     "I2VGenXLUNet": _i2vgen,
     "UNetSpatioTemporalConditionModel": _stable_video,
     "Kandinsky3UNet": _kandinsky3,

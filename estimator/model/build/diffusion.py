@@ -23,8 +23,8 @@ from estimator.model.tracing.formats import FORMAT
 FUSIONS = ("eager", "fused")
 # exact: any sizes do; two fix a straight line and a third checks it. Numbers with little in common, so that dimensions stay apart
 BATCH, BATCH_CHECK = (3, 5), 7
-SIDES = {"height": (7, 9, 11), "width": (8, 13, 10)}  # exact: in multiples of the smallest side; the last is the check
-STRETCH = (2, 3, 4)  # exact: likewise, of frames
+SIDES = {"height": (7, 11, 13), "width": (9, 17, 10)}  # exact: in multiples of the smallest side; the last is the check
+STRETCH = (3, 4, 5)  # exact: likewise, of frames; enough that the first and the last chunk are not neighbours
 LOOPS = ("AutoencoderKLWan", "AutoencoderKLCogVideoX")
 
 
@@ -136,7 +136,7 @@ def _decode(plan: Pipeline, decoder: Any, dtype: torch.dtype) -> Program:
     def at(fusion: str, **sizes: int) -> Kernels:
         latents = _latents(plan, dtype, **sizes)
         given = module.latents(latents)
-        return kernels(_once(module, tuple(sizes.values()), lambda: trace(module, given, training=False)), fusion)
+        return kernels(_once(module, tuple(sizes.values()), lambda: trace(module, *given, training=False)), fusion)
 
     samples, check = _samples(plan)
     if type(decoder).__name__ in LOOPS:

@@ -11,6 +11,7 @@ from estimator.model.build.zoo import ABSENT, CONFIGS
 
 FOLDER = CONFIGS / "diffusion"
 PARTS = ("encoders", "decoders")
+LABELS = {"like", "aliases", "source", "status", "defaults"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Pipeline:
     table: Mapping[str, Any]
     encoders: tuple[tuple[str, Mapping[str, Any], int], ...]
     decoder: Mapping[str, Any]
+    own: Mapping[str, Any]
 
     @property
     def defaults(self) -> Mapping[str, int]:
@@ -31,6 +33,14 @@ class Pipeline:
     def is_video(self) -> bool:
         """Whether frames are made."""
         return "frames" in self.defaults
+
+    @property
+    def variant(self) -> dict[str, Any] | None:
+        """What is its own where another pipeline has the same parts: name, source, aliases and defaults; else None."""
+        if not set(self.own) <= LABELS:
+            return None
+        labels = {key: self.table[key] for key in ("source", "status", "aliases")}
+        return {"like": self.own["like"], "name": self.name, **labels, "defaults": dict(self.defaults)}
 
     @property
     def text_tokens(self) -> int:
@@ -56,15 +66,20 @@ def pipeline(name: str) -> Pipeline:
         if path.stem not in PARTS and name in _tables(path.stem):
             table = _tables(path.stem)[name]
             encoders = tuple((part, _tables("encoders")[part], tokens) for part, tokens in table["encoders"].items())
-            return Pipeline(name, table, encoders, _tables("decoders")[table["decoder"]])
+            return Pipeline(name, table, encoders, _tables("decoders")[table["decoder"]], _read(path.stem)[name])
     raise unknown_name("pipeline", name, names(), "Add a table to estimator/model/configs/diffusion.")
 
 
 @cache
 def _tables(stem: str) -> Mapping[str, dict[str, Any]]:
     """The tables of one file; one that is `like` another starts from it and is merged into it table by table."""
-    tables = tomllib.loads((FOLDER / f"{stem}.toml").read_text(encoding="utf-8"))
+    tables = _read(stem)
     return {name: _resolve(name, tables) for name in tables}
+
+
+@cache
+def _read(stem: str) -> dict[str, dict[str, Any]]:
+    return tomllib.loads((FOLDER / f"{stem}.toml").read_text(encoding="utf-8"))
 
 
 def _resolve(name: str, tables: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

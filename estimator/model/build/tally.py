@@ -17,10 +17,10 @@ Made = Callable[..., Kernels]
 
 
 def tally(kernels: Sequence[Kernel], part: str) -> Kernels:
-    """Equal launches as one kernel with a count, under `part` and the name of the module's first level."""
+    """Equal launches as one kernel with a count, wherever in the `part` they happen."""
     counts: dict[Kernel, Dim] = {}
     for kernel in kernels:
-        alike = replace(kernel, module=f"{part}.{kernel.module.split('.')[0]}".rstrip("."), count=1, layers=())
+        alike = replace(kernel, module=part, count=1, layers=())
         counts[alike] = counts.get(alike, 0) + kernel.launches
     return tuple(replace(kernel, count=count) for kernel, count in counts.items())
 
