@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from estimator.errors import EstimatorError as EstimatorError
     from estimator.hardware.catalogue import list_profiles as list_profiles
     from estimator.hardware.catalogue import load_profile as load_profile
+    from estimator.measurement.session import measure as measure
     from estimator.model.architecture import list_models as list_models
     from estimator.model.architecture import load_architecture as load_architecture
     from estimator.model.tracing import trace as trace
@@ -44,6 +45,7 @@ _HOME = {
     "list_profiles": "estimator.hardware.catalogue",
     "load_architecture": "estimator.model.architecture",
     "load_profile": "estimator.hardware.catalogue",
+    "measure": "estimator.measurement.session",
     "prune": "estimator.model.transform",
     "quantize": "estimator.model.transform",
     "route": "estimator.model.transform",

@@ -1,4 +1,4 @@
-"""Command line: `python -m estimator llama-3.1-8b --hw H100`, `… profiles`, `… models`, `… check`, `… validate`, `… what-if`."""
+"""Command line: `python -m estimator llama-3.1-8b --hw H100`, and the commands in `COMMANDS`, such as `… profiles`."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,15 @@ from importlib import import_module
 
 from estimator.errors import EstimatorError
 
-COMMANDS = ("profiles", "models", "check", "validate", "what-if")  # each is a module of estimator.cli; anything else is a model to estimate
+# each is a module of estimator.cli; anything else is a model to estimate
+COMMANDS = (
+    "profiles",
+    "models",
+    "check",
+    "validate",
+    "what-if",
+    "measure",
+)  # each is a module of estimator.cli; anything else is a model to estimate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

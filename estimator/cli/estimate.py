@@ -15,7 +15,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m estimator",
         description="Predict the energy of running a model; nothing is run on real hardware.",
-        epilog="Other commands: models, profiles, check, validate, what-if.",
+        epilog="Other commands: models, profiles, check, validate, what-if, measure.",
     )
     add_run_options(parser)
     add = parser.add_argument

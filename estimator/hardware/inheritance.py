@@ -58,13 +58,14 @@ def resolve(table: dict, where: str, beside: Path | None, seen: tuple[str, ...])
             raise ProfileError(f'{where} inherits {parent!r}: `inherits` is a name or a list of names, such as ["hopper", "hbm3"]')
         if parent in seen:
             raise ProfileError(f"{where} inherits {parent!r} in a circle: {' ← '.join((*seen, parent))}; break it")
-        path = _find_part(parent, where, beside)
+        path = find_part(parent, where, beside)
         _merge(result, resolve(read_toml(path), path.name, path.parent, (*seen, parent)))
     _merge(result, with_provenance(table, "", "assumed"))
     return result
 
 
-def _find_part(name: str, where: str, beside: Path | None) -> Path:
+def find_part(name: str, where: str, beside: Path | None) -> Path:
+    """The file of a parent profile, first in the folder `beside`; `where` names who inherits it. Raises `ProfileError`."""
     for folder in _part_folders(beside):
         if (folder / f"{name}.toml").is_file():
             return folder / f"{name}.toml"

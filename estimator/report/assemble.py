@@ -10,11 +10,10 @@ from estimator.model.work import Kernel
 from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.diffusion import Diffusion
-from estimator.run.demands import matrix_format
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan
 from estimator.run.settings import SHAPES, Inference, Training, describe
-from estimator.run.stack import Stack
+from estimator.run.stack import Stack, matrix_format
 from estimator.run.uncertainty import kind_of, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
 

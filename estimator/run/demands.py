@@ -9,16 +9,21 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
 from estimator.run.attention import attention_l2_bytes, attention_slots
+from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
-from estimator.run.stack import Stack, terms
+from estimator.run.stack import Stack, matrix_format, terms
 from estimator.run.tiling import best_tiling, operand_bytes
 
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     """What one launch of `kernel` asks of the chip under a software stack."""
     work = work_of(kernel)
+    if is_depthwise(kernel):
+        return _depthwise(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
     slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile, stack)
+    if kernel.kind == "convolution":
+        slots *= filling(work.products, stack)
     return Demand(
         macs=work.tensor_flop / 2,
         mac_slots=slots,
@@ -29,6 +34,17 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         vector_format=lane_format(kernel.format),
         l2_bytes=l2_bytes,
         memory_bytes=memory_bytes - resident_bytes(kernel, work, profile, stack),
+        **terms(kernel.kind, stack),
+    )
+
+
+def _depthwise(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> Demand:
+    """A direct kernel on the vector lanes: its multiply-adds and the addressing around them, operands through L2."""
+    return Demand(
+        vector_ops=work.vector_flop + work.tensor_flop / 2 * (1 + stack.depthwise_ops_per_mac),
+        vector_format=lane_format(kernel.format),
+        l2_bytes=depthwise_l2_bytes(kernel, work),
+        memory_bytes=work.read + work.write - resident_bytes(kernel, work, profile, stack),
         **terms(kernel.kind, stack),
     )
 
@@ -46,12 +62,6 @@ def side_by_side(products: Sequence[MatrixProduct]) -> tuple[MatrixProduct, ...]
         shape = replace(product, n=0)
         merged[shape] = merged.get(shape, 0) + product.n
     return tuple(replace(shape, n=n) for shape, n in merged.items())
-
-
-def matrix_format(kernel: Kernel, stack: Stack) -> str:
-    """The number format in which the stack asks for the kernel's matrix products: fp32 may mean tf32."""
-    as_tf32 = stack.fp32_convolution_as_tf32 if kernel.kind == "convolution" else stack.fp32_matmul_as_tf32
-    return "tf32" if kernel.format == "fp32" and as_tf32 else kernel.format
 
 
 def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile, stack: Stack) -> tuple[float, float, float]:

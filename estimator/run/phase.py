@@ -10,6 +10,7 @@ from estimator.hardware.roofline import duration
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.work import Kernel
+from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, host_seconds
 
@@ -77,7 +78,8 @@ class Asked:
 
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
-    return price_asked(name, [asked(kernel, profile, stack) for kernel in kernels], profile, stack, steps=steps)
+    launched = [one for kernel in kernels for one in with_relayouts(kernel, profile, stack)]
+    return price_asked(name, [asked(kernel, profile, stack) for kernel in launched], profile, stack, steps=steps)
 
 
 def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from estimator.errors import ProfileError, unknown_name
 from estimator.hardware.catalogue import profiles_dir, with_provenance
 from estimator.hardware.schema import Number, Second, Section
+from estimator.model.work import Kernel
 
 
 class Stack(Section):
@@ -26,14 +27,20 @@ class Stack(Section):
     l2_resident_share: Number
     fp32_convolution_as_tf32: Number
     fp32_matmul_as_tf32: Number
+    convolution_relayout: Number
+    depthwise_ops_per_mac: Number
+    convolution_fill: Number
+    reduction_memory_share: Number
+    copy_memory_share: Number
     attention_fma_per_clock: Number | None = None
 
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     attention = kind == "attention"
+    shares = {"attention": stack.attention_memory_share, "reduction": stack.reduction_memory_share, "copy": stack.copy_memory_share}
     return {
-        "memory_share": stack.attention_memory_share if attention else 1.0,
+        "memory_share": shares.get(kind, 1.0),
         "overlap": stack.softmax_overlap if attention else 1.0,
         "overhead": stack.kernel_overhead,
         "interval": stack.launch_interval,
@@ -43,6 +50,12 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
 def host_seconds(stack: Stack, sequences: float = 0.0) -> float:
     """Seconds of one step in which the device waits for the host, with `sequences` in flight."""
     return stack.step_overhead + sequences * stack.sequence_overhead
+
+
+def matrix_format(kernel: Kernel, stack: Stack) -> str:
+    """The number format in which the stack asks for the kernel's matrix products: fp32 may mean tf32."""
+    as_tf32 = stack.fp32_convolution_as_tf32 if kernel.kind == "convolution" else stack.fp32_matmul_as_tf32
+    return "tf32" if kernel.format == "fp32" and as_tf32 else kernel.format
 
 
 def list_stacks() -> list[str]:

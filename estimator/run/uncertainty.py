@@ -3,6 +3,7 @@
 Plain data, so that it travels with the JSON of an estimate. `estimator.run.uncertainty_propagation` makes it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estimator.errors import InvalidSetting, unknown_name
@@ -14,6 +15,21 @@ from estimator.run.settings import Inference, Training
 LEVEL = 0.9  # exact: what a sourced range is meant to hold, and what is reported unless asked otherwise
 FIGURES = ("energy", "time", "power")
 STRUCTURAL = "structural_error"  # first word of the paths of the model's own error
+SHAPES = ("tail", "ranges")  # what a figure's structural error has beside its range, see `Factor`
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What the model itself may be off by: nine truths in ten lie between the estimate × `low` and × `high`.
+
+    In between, the logarithm grows with the deviate to the power `tail`: 1 is a log-normal, more has a sharper middle and
+    heavier tails. `ranges` is the part of the sourced ranges' width that counts, 1 unless measured rows show them too wide.
+    """
+
+    low: float
+    high: float
+    tail: float = 1.0
+    ranges: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,11 +81,16 @@ def kind_of(run: Inference | Training | Diffusion, stack: str) -> str:
 
 
 def structural_error(kind: str) -> dict[str, Quantity]:
-    """What the model itself gets wrong of each figure for a kind of run: by path, a factor around 1 with its range.
+    """What the model itself gets wrong of each figure for a kind of run: by path, a factor around 1 with its range, and its shape.
 
     Kinds are the tables of `hardware_profiles/physics/structural_error.toml`. Raises `UnknownName`.
     """
     known = {name: table for name, table in load_facts("physics/structural_error").items() if set(FIGURES) <= set(table)}
     if kind not in known:
         raise unknown_name("kind of run", kind, known, "See hardware_profiles/physics/structural_error.toml.")
-    return {f"{STRUCTURAL}.{kind}.{figure}": known[kind][figure] for figure in FIGURES}
+    return {f"{STRUCTURAL}.{kind}.{name}": one for name, one in known[kind].items()}
+
+
+def shape_of(structural: Mapping[str, Quantity], path: str | None, shape: str) -> float:
+    """One of `SHAPES` of the structural error at `path`; 1 where none is stated."""
+    return float(structural.get(f"{path}_{shape}", 1.0))

@@ -2,25 +2,33 @@
 
 A row's *rank* says how far out its truth lies in the predicted distribution: 0 at the estimate, 1 at the last possible truth on
 its side. A row is inside the interval of a level if its rank is at most that level, so intervals mean what they say if ranks are
-uniform. The structural factor is the narrowest two-piece log-normal for which a share 0.9 of the ranks on each side is at most 0.9.
+uniform. Four numbers make them so at two levels (Gneiting, Balabdaoui and Raftery, J. R. Statist. Soc. B 69, 2007, on calibration):
+the two ends of a two-piece factor hold a share 0.9 on each side, its tail exponent holds a half of all rows at the level 0.5,
+and where the sourced ranges alone hold too many rows, they count with a part of their width.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import log
 from statistics import NormalDist
 
 import numpy as np
 
-from estimator.run.uncertainty import LEVEL
+from estimator.run.uncertainty import LEVEL, Factor
 from estimator.run.uncertainty_samples import AT_END
 
+HALF = 1 / 2  # the inner of the two levels
 STEPS = 200  # exact: of the table of the normal distribution, per standard deviation
-HALVINGS = 30  # exact: bisection to 2^-30 of the widest factor
+HALVINGS = 14  # exact: bisection to 2^-14 of the widest factor, a thousandth
 TINY = 1e-9  # exact: a factor without spread, as a spread that hides in rounding
 FAR = 6  # exact: standard deviations beyond which no residual lies, 2 in 1e9
 WIDEST = 100.0  # exact: a factor beyond which a prediction says nothing
+BENT = 8.0  # exact: tails beyond this exponent, or its inverse, are steps
+TAILS = 64  # exact: steps between these two, some 7 % each
+STEPS_DOWN = 4  # exact: how often the ranges are cut before they count for nothing
+SLACK = 0.03  # exact: of the share inside, within which it is met
+FEWEST = 20  # exact: rows below which a share inside says too little to narrow anything
+EVERY = 5  # exact: of the steps of a quantile table, those that are used
 Array = np.ndarray
 
 
@@ -33,61 +41,127 @@ class Residual:
     group: str
 
 
-def ranks(residuals: Sequence[Residual], low: float, high: float) -> Array:
-    """Rank of each row in its predicted distribution, with a structural factor of median 1 and range `low` … `high`."""
-    tables = np.log(np.array([one.quantiles for one in residuals]))
-    truth = np.log(np.array([one.ratio for one in residuals]))
-    middle, position = _below(-tables, low, high), _below(truth[:, np.newaxis] - tables, low, high)
-    above = truth > 0
-    room = np.where(above, 1 - middle, middle)
-    return np.where(above, position - middle, middle - position) / np.where(room > 0, room, 1) + (room <= 0)
+class Table:
+    """Residuals as arrays of logarithms."""
+
+    def __init__(self, residuals: Sequence[Residual]) -> None:
+        self.groups = np.array([one.group for one in residuals])
+        self.truth = np.log(np.array([one.ratio for one in residuals]))
+        self.ranges = np.log(np.array([one.quantiles[::EVERY] for one in residuals])) if residuals else np.empty((0, 1))
+
+    def take(self, chosen: Array) -> "Table":
+        """Only the rows that are `chosen` (booleans)."""
+        part = Table(())
+        part.groups, part.truth, part.ranges = self.groups[chosen], self.truth[chosen], self.ranges[chosen]
+        return part
+
+    def ranks(self, factor: Factor) -> Array:
+        """Rank of each row in its predicted distribution under this structural factor."""
+        ranges = self.ranges * factor.ranges
+        middle, position = _below(-ranges, factor), _below(self.truth[:, np.newaxis] - ranges, factor)
+        above = self.truth > 0
+        room = np.where(above, 1 - middle, middle)
+        return np.where(above, position - middle, middle - position) / np.where(room > 0, room, 1) + (room <= 0)
+
+    def inside(self, factor: Factor, level: float) -> float:
+        """Share of the rows in the interval of this level; 0 without rows."""
+        return float((self.ranks(factor) <= level).mean()) if len(self.truth) else 0.0
 
 
-def _below(gap: Array, low: float, high: float) -> Array:
+def _below(gap: Array, factor: Factor) -> Array:
     """Share of the predicted distribution below: the structural factor's distribution at each gap, averaged over the table."""
-    scale = np.where(gap > 0, max(log(high), TINY), max(-log(low), TINY)) / AT_END
-    return _normal(gap / scale).mean(axis=1)
+    end = np.where(gap > 0, max(log(factor.high), TINY), max(-log(factor.low), TINY))
+    return _normal(np.sign(gap) * AT_END * (np.abs(gap) / end) ** (1 / factor.tail)).mean(axis=1)
 
 
-def fit(residuals: Sequence[Residual]) -> tuple[float, float]:
-    """(low, high) of the structural factor on these rows; 1 on a side where the sourced ranges suffice or no row lies."""
-    low, high = 1.0, 1.0
-    for _ in range(2):  # the two sides hardly touch each other: a second round settles both
-        low = 1 / _narrowest([one for one in residuals if one.ratio < 1], partial(_on_low_side, high))
-        high = _narrowest([one for one in residuals if one.ratio > 1], partial(_on_high_side, low))
-    return low, high
+def fit(rows: Table, least: float = 1.0) -> Factor:
+    """The structural factor on these rows, no narrower than `least` on either side; `least` alone where there are none.
 
-
-def _on_low_side(high: float, rows: Sequence[Residual], factor: float) -> Array:
-    return ranks(rows, 1 / factor, high)
-
-
-def _on_high_side(low: float, rows: Sequence[Residual], factor: float) -> Array:
-    return ranks(rows, low, factor)
-
-
-def _narrowest(rows: Sequence[Residual], ranked: Callable[[Sequence[Residual], float], Array]) -> float:
-    def enough(factor: float) -> bool:
-        return not rows or bool((ranked(rows, factor) <= LEVEL).mean() >= LEVEL)
-
-    small, large = 1.0, WIDEST
-    if enough(small):
-        return small
-    for _ in range(HALVINGS):
-        middle = (small * large) ** 0.5
-        small, large = (small, middle) if enough(middle) else (middle, large)
-    return large
-
-
-def held_out(residuals: Sequence[Residual]) -> Array:
-    """Ranks of all rows, each group's with the factor that was fitted without it (leave one group out)."""
-    found = np.empty(len(residuals))
-    groups = np.array([one.group for one in residuals])
-    for group in sorted(set(groups)):
-        inside = groups == group
-        others = [one for one, left_out in zip(residuals, inside) if not left_out]
-        found[inside] = ranks([one for one, mine in zip(residuals, inside) if mine], *fit(others or residuals))
+    The ranges count as much as they can: first all of what `_part_of_ranges` leaves, then less of it until a tail exists that
+    puts half of the rows inside the inner interval. Where all truths lie off to one side, only a factor of its own can do that.
+    """
+    floor = Factor(1 / least, least)
+    if len(rows.truth) < FEWEST:
+        return _ends(rows, floor, least)
+    part = _part_of_ranges(rows, floor)
+    found = floor
+    for step in range(STEPS_DOWN + 1):
+        found = _shaped(rows, replace(floor, ranges=part * (1 - step / STEPS_DOWN)), least)
+        if rows.inside(found, HALF) >= HALF - SLACK:
+            break
     return found
+
+
+def _shaped(rows: Table, start: Factor, least: float) -> Factor:
+    """`start` with the greatest tail, and the ends, with which the inner interval holds half of the rows."""
+    steps = [BENT ** (1 - 2 * step / TAILS) for step in range(TAILS + 1)]
+    low, high = 0, TAILS  # `steps` falls from the heaviest tail to the lightest, and the share inside rises
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = rows.inside(_ends(rows, replace(start, tail=steps[middle]), least), HALF) >= HALF
+        low, high = (low, middle) if enough else (middle, high)
+    return _ends(rows, replace(start, tail=steps[high]), least)
+
+
+def _part_of_ranges(rows: Table, floor: Factor) -> float:
+    """The part of the ranges' width, at most all of it, at which neither level holds more rows than it should."""
+
+    def too_wide(part: float) -> bool:
+        factor = replace(floor, ranges=part)
+        return rows.inside(factor, HALF) > HALF or rows.inside(factor, LEVEL) > LEVEL
+
+    if not too_wide(1.0):
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if too_wide(middle) else (middle, high)
+    return low
+
+
+def _ends(rows: Table, factor: Factor, least: float) -> Factor:
+    """`factor` with the ends at which a share 0.9 of the rows of each side has ranks of at most 0.9."""
+    under, over = rows.take(rows.truth < 0), rows.take(rows.truth > 0)
+    for _ in range(2):  # the two sides hardly touch each other: a second round settles both
+        for part, end in ((under, _low), (over, _high)):
+            factor = _narrowest(part, end, factor, least)
+    return factor
+
+
+def _low(factor: Factor, spread: float) -> Factor:
+    return replace(factor, low=1 / spread)
+
+
+def _high(factor: Factor, spread: float) -> Factor:
+    return replace(factor, high=spread)
+
+
+def _narrowest(rows: Table, end: Callable[[Factor, float], Factor], factor: Factor, least: float) -> Factor:
+    def short(spread: float) -> bool:
+        return bool(len(rows.truth)) and rows.inside(end(factor, spread), LEVEL) < LEVEL
+
+    return end(factor, _bisect(short, least, WIDEST) if short(least) else least)
+
+
+def _bisect(beyond: Callable[[float], bool], low: float, high: float) -> float:
+    """The least value, between two of which the lower is `beyond` it, that is not; by halving the ratio of the two."""
+    for _ in range(HALVINGS):
+        middle = (low * high) ** HALF
+        low, high = (middle, high) if beyond(middle) else (low, middle)
+    return high
+
+
+def held_out(rows: Table, factor: Factor, least: float = 1.0) -> Array:
+    """Ranks of all rows, each group's with the ends that were fitted without it (leave one group out); the shape is that of `factor`."""
+    found = np.empty(len(rows.truth))
+    for inside in _each_group(rows.groups):
+        others = rows if inside.all() else rows.take(~inside)
+        found[inside] = rows.take(inside).ranks(_ends(others, factor, least))
+    return found
+
+
+def _each_group(groups: Array) -> Iterator[Array]:
+    return (groups == group for group in sorted(set(groups)))
 
 
 def _normal(deviate: Array) -> Array:

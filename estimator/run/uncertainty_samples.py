@@ -38,11 +38,22 @@ def two_piece(quantity: Quantity, deviate: np.ndarray) -> np.ndarray:
     return np.where(deviate < 0, np.maximum(value + (value - quantity.low) * below, 0), upper)
 
 
-class Sampler:
-    """Samples of quantities by path, drawn when first asked for; `used` names those with a range in the order of use."""
+def bent(deviate: np.ndarray, tail: float) -> np.ndarray:
+    """Deviates to the power `tail`, those at the ends of a range left where they are: above 1, most lie nearer to the median."""
+    return np.sign(deviate) * AT_END * (np.abs(deviate) / AT_END) ** tail
 
-    def __init__(self, quantities: Mapping[str, Quantity], points: int, used: tuple[str, ...] = ()) -> None:
+
+class Sampler:
+    """Samples of quantities by path, drawn when first asked for; `used` names those with a range in the order of use.
+
+    `tails` bends the deviates of the quantities that it names, see `bent`.
+    """
+
+    def __init__(
+        self, quantities: Mapping[str, Quantity], points: int, used: tuple[str, ...] = (), tails: Mapping[str, float] | None = None
+    ) -> None:
         self.quantities, self.used = quantities, list(used)
+        self._tails = tails or {}
         self._rows = dict(zip(used, deviates(points, len(used)))) if used else {}
         self._drawn: dict[str, Any] = {}
 
@@ -55,12 +66,16 @@ class Sampler:
         quantity = self.quantities[path]
         if is_ranged(path, quantity) and path not in self.used:
             self.used.append(path)
-        drawn = two_piece(quantity, self._rows[path]) if path in self._rows else float(quantity)
+        drawn = self._sampled(path)
         if path in ORDER and ORDER[path] in self.quantities:
             drawn = np.maximum(drawn, self[ORDER[path]])
         if any(part in SHARES for part in path.split(".")):
             drawn = np.minimum(drawn, CEILING)
         return np.maximum(drawn, FLOORS[path]) if path in FLOORS else drawn
+
+    def _sampled(self, path: str) -> Any:
+        quantity = self.quantities[path]
+        return two_piece(quantity, bent(self._rows[path], self._tails.get(path, 1.0))) if path in self._rows else float(quantity)
 
 
 def is_ranged(path: str, quantity: Quantity) -> bool:

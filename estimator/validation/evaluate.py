@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from estimator.errors import EstimatorError
 from estimator.validation.hardware import profile_name
+from estimator.validation.intervals import factors
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.reading import Fault
 from estimator.validation.rows import NotPredicted, Row, RowFault
@@ -46,18 +47,8 @@ class Evaluation:
     faults: list[Fault] = field(default_factory=list)
 
 
-def sample(rows: Sequence[Row], limit: int | None) -> list[Row]:
-    """At most `limit` rows of each suite, evenly spaced over it."""
-    if limit is None:
-        return list(rows)
-    suites: dict[str, list[Row]] = {}
-    for row in rows:
-        suites.setdefault(suite_of(row), []).append(row)
-    return [part[index * len(part) // min(limit, len(part))] for part in suites.values() for index in range(min(limit, len(part)))]
-
-
-def evaluate(rows: Iterable[Row]) -> Evaluation:
-    """A result for each row that can be predicted."""
+def evaluate(rows: Iterable[Row], intervals: bool = False) -> Evaluation:
+    """A result for each row that can be predicted, with its intervals if they are asked for: they take most of the time."""
     done = Evaluation()
     open_ended: dict[str, list[tuple[Row, Prediction]]] = {}
     for row in rows:
@@ -66,7 +57,7 @@ def evaluate(rows: Iterable[Row]) -> Evaluation:
             if isinstance(prediction, Prediction) and prediction.units is None and row.time is not None:
                 open_ended.setdefault(f"{row.file} {row.text('source')} {row.text('task')}", []).append((row, prediction))
             else:
-                done.results.append(result(row, prediction))
+                done.results.append(result(row, prediction, intervals))
         except NotPredicted as reason:
             done.skipped.append(Skipped(row.row_id, row.file, suite_of(row), str(reason)))
         except RowFault as fault:
@@ -74,22 +65,27 @@ def evaluate(rows: Iterable[Row]) -> Evaluation:
         except EstimatorError as error:
             done.faults.append(Fault(row.file, row.line, "", f"cannot be predicted: {error}"))
     for group in open_ended.values():
-        done.results += _anchored(group)
+        done.results += _anchored(group, intervals)
     return done
 
 
 def predict(row: Row) -> Prediction | Steady:
-    """What the estimator says about a row. Raises `RowFault`, `NotPredicted` and other `EstimatorError`s."""
-    kind = kind_of(row)
-    if kind not in BY_KIND:
-        raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
-    prediction = BY_KIND[kind].kinds[kind](row)
+    """What the estimator says about a measured row. Raises `RowFault`, `NotPredicted` and other `EstimatorError`s."""
+    prediction = foretell(row)
     if row.energy is None and row.time is None:
         raise RowFault("energy_j_per_unit", "and time_s_per_unit are both empty: nothing was measured")
     return prediction
 
 
-def result(row: Row, prediction: Prediction | Steady) -> Result:
+def foretell(row: Row) -> Prediction | Steady:
+    """The same, for a row that nobody has measured yet."""
+    kind = kind_of(row)
+    if kind not in BY_KIND:
+        raise RowFault("kind", f"holds {kind!r}: expected one of {', '.join(sorted({*BY_KIND, 'microbench'} - {'kernel'}))}")
+    return BY_KIND[kind].kinds[kind](row)
+
+
+def result(row: Row, prediction: Prediction | Steady, intervals: bool = False) -> Result:
     """The row beside its prediction."""
     seconds = row.given_time
     power_only = row.text("unit") == "second"
@@ -106,15 +102,16 @@ def result(row: Row, prediction: Prediction | Steady) -> Result:
         energy_given_time=prediction.energy_in(seconds) if seconds and row.energy and not power_only else None,
         measured_time=row.time,
         predicted_time=None if power_only else prediction.time,
+        factors=factors(row, prediction) if intervals else {},
     )
 
 
-def _anchored(group: Sequence[tuple[Row, Prediction]]) -> list[Result]:
+def _anchored(group: Sequence[tuple[Row, Prediction]], intervals: bool) -> list[Result]:
     """Rows of one benchmark whose amount of work is not stated: the row with the highest limits fixes it and is not scored on time."""
     top = max(group, key=lambda pair: (pair[0].number("clock_limit_mhz", 0.0), pair[0].number("power_limit_w", 0.0)))
     one = replace(top[1], units=1.0)
     units = one.time / top[0].time if one.time and top[0].time else None
-    results = [result(row, replace(prediction, units=units)) for row, prediction in group]
+    results = [result(row, replace(prediction, units=units), intervals) for row, prediction in group]
     return [replace(r, predicted_time=None, predicted_energy=None) if r.row_id == top[0].row_id else r for r in results]
 
 

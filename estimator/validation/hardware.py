@@ -10,14 +10,26 @@ from estimator.hardware.schema import Profile
 from estimator.validation.rows import Row, RowFault
 from estimator.validation.workloads import workloads
 
+RANDOM = "random"
+
 
 def profile_of(row: Row, clock: float | None = None) -> Profile:
-    """The profile that a row was measured on, under its power limit and, if given, at most at `clock` (Hz).
+    """The profile that a row was measured on, under its power limit, with its operands and, if given, at most at `clock` (Hz).
 
-    Raises `RowFault` for hardware that is not in the catalogue.
+    `operands`: what the tensors held, a name of `Profile.at(activity=…)`; like random numbers where the row does not say.
+    Raises `RowFault` for hardware that is not in the catalogue and for operands that nobody counted.
     """
     limit = row.number("power_limit_w", 0.0)
-    return limited(_named(row), limit or None, clock)
+    try:
+        profile = _holding(_Identity(_named(row)), row.text("operands", RANDOM))
+    except UnknownName as error:
+        raise RowFault("operands", f"holds {row.text('operands')!r}: {error}") from None
+    return limited(profile, limit or None, clock)
+
+
+@cache
+def _holding(of: "_Identity", operands: str) -> Profile:
+    return of.profile if operands == RANDOM else of.profile.at(activity=operands)
 
 
 def _named(row: Row) -> Profile:
@@ -51,6 +63,7 @@ def use(*profiles: Profile) -> None:
     _REPLACED.clear()
     _REPLACED.update({profile.name: profile for profile in profiles})
     _limited.cache_clear()
+    _holding.cache_clear()
 
 
 def limited(profile: Profile, watts: float | None = None, clock: float | None = None) -> Profile:

@@ -4,7 +4,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, price
 from estimator.run.stack import load_stack
-from estimator.validation import latent, signatures
+from estimator.validation import latent, signatures, streams
 from estimator.validation.hardware import profile_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import Row
@@ -12,6 +12,7 @@ from estimator.validation.rows import Row
 STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one length
 BENCHMARKS = {
     "gemm": signatures.gemm,
+    "matmul": signatures.matmul,
     "context_attention": signatures.attention,
     "generation_attention": signatures.attention,
     "encoder_attention": signatures.attention,
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "scale_matrix": signatures.quantise,
     "gdn": signatures.convolution_1d,
     "mamba2": signatures.convolution_1d,
+    **streams.BENCHMARKS,
 }
 
 

@@ -2,7 +2,7 @@
 
 from estimator.model.work import Kernel, Signature, TensorSpec
 from estimator.units import to_si
-from estimator.validation.chip import idle
+from estimator.validation.chip import idle, idle_with_context
 from estimator.validation.hardware import profile_of
 from estimator.validation.kernels import priced
 from estimator.validation.prediction import Prediction, Steady
@@ -17,6 +17,8 @@ PER_TERM = 8  # exact: operations of one term of the series: index, shift, squar
 def predict(row: Row) -> Prediction | Steady:
     """Power of a board at rest, or time and energy of a benchmark at the row's clock and power limits."""
     operation = row.text("op")
+    if operation == "context":
+        return Steady(idle_with_context(profile_of(row)).power)
     if operation.startswith("idle") and "active" not in operation:
         return Steady(idle(profile_of(row)).power)
     kernels = _kernels(operation, row)

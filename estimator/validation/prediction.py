@@ -53,23 +53,23 @@ class Prediction:
         """
         if self.units is None:
             return self.power * seconds
-        counts, running = _merged(self.phases, self.profile)
-        share = running / self._time
+        counts, share = merged(self.phases, self.profile)
         work = Load(1.0, counts, Duration(0.0, "given", share * seconds * self.units, 0.0, seconds * self.units))
         return settle(self.profile, [work]).power * seconds
 
 
-def _merged(phases: Sequence[Phase], profile: Profile) -> tuple[Counts, float]:
-    """All switching events but clock cycles, and the seconds in which kernels hold the chip."""
+def merged(phases: Sequence[Phase], profile: Profile) -> tuple[Counts, float]:
+    """All switching events but clock cycles, and the share of the time in which kernels hold the chip."""
     counts: Counts = defaultdict(float)
-    running = 0.0
+    running = seconds = 0.0
     for phase in phases:
         for entry in phase.entries:
             for key, count in entry.events.items():
                 if key[0] != CLOCK:
                     counts[key] += count
+            seconds += entry.time
             running += _running(entry.events.get((CLOCK, "clock_cycle"), 0.0) / phase.point.clock, entry.time, profile)
-    return dict(counts), running
+    return dict(counts), running / seconds
 
 
 def _running(toggling: float, seconds: float, profile: Profile) -> float:

@@ -28,10 +28,17 @@ class Fault:
         return f"{place}: {self.message}"
 
 
+def read_data(path: Path) -> tuple[list[Row], list[Fault]]:
+    """All rows of one tidy CSV file, or of a folder; raises `InvalidSetting` where there are none."""
+    return read_csv(path) if path.is_file() else read_folder(path)
+
+
 def read_folder(folder: Path) -> tuple[list[Row], list[Fault]]:
     """All rows below `folder` in whichever of the formats it holds; raises `InvalidSetting` if it holds none of them."""
     if not folder.is_dir():
-        raise InvalidSetting(f"--data {str(folder)!r}: no such folder; give one that holds tidy CSV files, a leaderboard or a trace")
+        raise InvalidSetting(
+            f"--data {str(folder)!r}: no such file or folder; give a tidy CSV file, or a folder of them, a leaderboard or a trace"
+        )
     rows: list[Row] = []
     faults: list[Fault] = []
     read = False

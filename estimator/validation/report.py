@@ -19,6 +19,7 @@ from estimator.validation.score import Result, Score, grouped, score
 from estimator.validation.suites import SUITES
 
 ALL, WORST = "all", 10
+TAIL = 90  # exact: the wider of the intervals reported, in percent
 FAULTS_SHOWN = 20  # exact: so that a file of nothing but faults does not scroll the scores away
 HEAD = ("suite", "group", "metric", "n", "median", "p90", "bias", "in 50 %", "in 90 %")
 NAMES = {"time": "time", "energy_given_time": "energy | time", "energy": "energy"}
@@ -68,9 +69,9 @@ def as_json(done: Evaluation, by: Sequence[str] | None = None) -> dict[str, Any]
 
 
 def _row(result: Result) -> dict[str, Any]:
-    facts = asdict(result)
-    del facts["labels"], facts["low_50"], facts["high_50"]
-    return facts | {"scored": result.scored, "why_not": result.why_not or None}
+    facts = {name: getattr(result, name) for name in result.__dataclass_fields__ if name not in ("labels", "factors")}
+    low, high = result.bounds("energy", TAIL) or (None, None)
+    return facts | {"scored": result.scored, "why_not": result.why_not or None, "low_90": low, "high_90": high}
 
 
 def as_text(done: Evaluation, by: Sequence[str] | None = None) -> str:
@@ -119,10 +120,7 @@ def _worst(results: Iterable[Result]) -> str:
     lines = []
     for result, metric, error in worst(results):
         unit = "s" if metric == "time" else "J"
-        measured = result.measured_time if metric == "time" else result.measured_energy
-        predicted = {"time": result.predicted_time, "energy": result.predicted_energy, "energy_given_time": result.energy_given_time}[
-            metric
-        ]
+        predicted, measured = result.values(metric)
         lines.append(
             [
                 result.row_id,

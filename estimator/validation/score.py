@@ -4,8 +4,8 @@ An error is predicted ÷ measured - 1. Bias is the median of the signed errors, 
 magnitude; a quantile interpolates between the two nearest rows (Hyndman and Fan, 1996, type 7).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
 METRICS = ("time", "energy_given_time", "energy")
@@ -29,29 +29,38 @@ class Result:
     energy_given_time: float | None
     measured_time: float | None
     predicted_time: float | None
-    low_50: float | None = None
-    high_50: float | None = None
-    low_90: float | None = None
-    high_90: float | None = None
+    factors: Mapping[str, Mapping[int, tuple[float, float]]] = field(default_factory=dict)  # by metric and level, see `intervals`
 
     @property
     def scored(self) -> bool:
         """Whether the row counts in the headline scores."""
         return not self.why_not
 
-    def error(self, metric: str) -> float | None:
-        """Signed relative error of one of `METRICS`; None where it cannot be told."""
-        predicted, measured = {
+    def values(self, metric: str) -> tuple[float | None, float | None]:
+        """(predicted, measured) for one of `METRICS`."""
+        return {
             "time": (self.predicted_time, self.measured_time),
             "energy_given_time": (self.energy_given_time, self.measured_energy),
             "energy": (self.predicted_energy, self.measured_energy),
         }[metric]
+
+    def error(self, metric: str) -> float | None:
+        """Signed relative error of one of `METRICS`; None where it cannot be told."""
+        predicted, measured = self.values(metric)
         return None if predicted is None or measured is None else predicted / measured - 1
 
-    def inside(self, level: int) -> bool | None:
-        """Whether the measured energy lies in the interval of that level (50 or 90); None without one."""
-        low, high = (self.low_50, self.high_50) if level == LEVELS[0] else (self.low_90, self.high_90)
-        return None if low is None or high is None or self.measured_energy is None else low <= self.measured_energy <= high
+    def bounds(self, metric: str, level: int) -> tuple[float, float] | None:
+        """(low, high) of the interval of that level (in percent) around one of `METRICS`; None without one."""
+        predicted, _ = self.values(metric)
+        if predicted is None or metric not in self.factors:
+            return None
+        low, high = self.factors[metric][level]
+        return low * predicted, high * predicted
+
+    def inside(self, metric: str, level: int) -> bool | None:
+        """Whether what was measured lies in the interval of that level; None where either is not known."""
+        bounds, measured = self.bounds(metric, level), self.values(metric)[1]
+        return None if bounds is None or measured is None else bounds[0] <= measured <= bounds[1]
 
 
 @dataclass(frozen=True)
@@ -87,13 +96,13 @@ def score(suite: str, group: str, results: Iterable[Result]) -> list[Score]:
         if not errors:
             continue
         sizes = [abs(error) for error in errors]
-        inside = [_share(results, level) if metric == "energy" else None for level in LEVELS]
+        inside = [_share(results, metric, level) for level in LEVELS]
         scores.append(Score(suite, group, metric, len(errors), median(sizes), quantile(sizes, TAIL), median(errors), *inside))
     return scores
 
 
-def _share(results: Iterable[Result], level: int) -> float | None:
-    known = [inside for result in results if (inside := result.inside(level)) is not None]
+def _share(results: Iterable[Result], metric: str, level: int) -> float | None:
+    known = [inside for result in results if (inside := result.inside(metric, level)) is not None]
     return sum(known) / len(known) if known else None
 
 

@@ -59,6 +59,12 @@ def gemm(row: Row) -> Kernels:
     return (*quantised(m, k, precision), product(m, n, k, precision))
 
 
+def matmul(row: Row) -> Kernels:
+    """The matrix product of `gemm` by itself: operands come in the format that they are multiplied in."""
+    format_of(row)
+    return (product(row.whole("m"), row.whole("n"), row.whole("k"), row.text("precision")),)
+
+
 def attention_kernel(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, causal: bool, window: int | None, number_format: str, **rest
 ) -> Kernel:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import kernels, microbench, serving, training
+from estimator.validation import kernels, microbench, paced, serving, steps, training
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -12,11 +12,15 @@ Predictor = Callable[[Row], Prediction | Steady]
 
 @dataclass(frozen=True)
 class Suite:
-    """A name, the predictor of each kind of row, and the labels that its groups are made of."""
+    """A name, the predictor of each kind of row, the labels that its groups are made of, and whose structural error it has.
+
+    To add a kind of row, name it here with a function from a `Row` to a `Prediction` (phases on a profile) or a `Steady` power.
+    """
 
     name: str
     kinds: dict[str, Predictor]
     by: tuple[str, ...]
+    structural: str
 
 
 def _later(reason: str) -> Predictor:
@@ -27,17 +31,20 @@ def _later(reason: str) -> Predictor:
 
 
 SUITES = (
-    Suite("kernels", {"kernel": kernels.predict}, ("hardware", "task", "precision", "cap")),
-    Suite("microbench", {"microbench": microbench.predict}, ("hardware", "op")),
-    Suite("training", {"training_epoch": training.epoch, "training_step": _later("batch and steps of a window are not stated")},
-          ("hardware", "network", "dataset")),
+    Suite("kernels", {"kernel": kernels.predict, "paced": paced.predict}, ("hardware", "task", "precision", "cap"), "kernel"),
+    Suite("microbench", {"microbench": microbench.predict}, ("hardware", "op"), "kernel"),
+    Suite("training", {"training_epoch": training.epoch, "optimizer_step": steps.predict,
+                       "training_step": _later("batch and steps of a window are not stated")},
+          ("hardware", "network", "dataset"), "training"),
+    Suite("steps", {"model_step": steps.predict}, ("hardware", "task", "model"), "inference"),
     Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
-          ("hardware", "task", "model")),
-    Suite("diffusion", {"diffusion": _later("no diffusion architecture is bundled yet")}, ("hardware", "task")),
-    Suite("inference", {"inference_batch1": serving.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source")),
+          ("hardware", "task", "model"), "serving"),
+    Suite("diffusion", {"diffusion": _later("no diffusion architecture is bundled yet")}, ("hardware", "task"), "diffusion"),
+    Suite("inference", {"inference_batch1": serving.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),
+          "inference"),
     Suite("systems", {"inference": _later("power at the wall of a whole system: hosts are not in the estimate yet"),
-                      "host_power": _later("host power: hosts are not in the estimate yet")}, ("hardware", "task")),
-    Suite("training-runs", {"training_run": _later("many devices: parallel training is not predicted yet")}, ("source",)),
+                      "host_power": _later("host power: hosts are not in the estimate yet")}, ("hardware", "task"), "system"),
+    Suite("training-runs", {"training_run": _later("many devices: parallel training is not predicted yet")}, ("source",), "training-run"),
 )  # fmt: skip
 BY_KIND = {kind: suite for suite in SUITES for kind in suite.kinds}
 NAMES = tuple(suite.name for suite in SUITES)
@@ -53,3 +60,8 @@ def suite_of(row: Row) -> str:
     """Name of the suite that predicts the row; "" for a kind that none does."""
     found = BY_KIND.get(kind_of(row))
     return found.name if found else ""
+
+
+def structural_kind(row: Row, prediction: Prediction | Steady) -> str:
+    """The table of `physics/structural_error.toml` that a prediction falls under: its suite's, or that of power at rest."""
+    return "idle" if isinstance(prediction, Steady) else BY_KIND[kind_of(row)].structural

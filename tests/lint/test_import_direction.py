@@ -16,22 +16,25 @@ BELOW = {
     "report": {*PHYSICS, "model", "run"},
     "api": {*PHYSICS, "model", "run", "report"},
     "validation": {*PHYSICS, "model", "run", "report", "api", "estimator"},
-    "cli": {*PHYSICS, "model", "run", "report", "api", "validation", "estimator"},
+    "measurement": {*PHYSICS, "model", "run", "report", "api", "validation", "estimator"},
+    "cli": {*PHYSICS, "model", "run", "report", "api", "validation", "measurement", "estimator"},
     "__main__": {"cli"},
-    "__init__": {*PHYSICS, "model", "run", "report", "api"},  # for type checkers; at run time it imports lazily
+    "__init__": {*PHYSICS, "model", "run", "report", "api", "measurement"},  # for type checkers; at run time it imports lazily
     **{free: set() for free in FREE},
 }
 
 # Libraries that may be imported in some rooms alone, inside functions too.
 ROOMS = {
-    "torch": ("model/tracing/", "model/build/", "validation/networks.py"),
-    "transformers": ("model/",),
+    "torch": ("model/tracing/", "model/build/", "validation/networks.py", "measurement/work/"),
+    "transformers": ("model/", "measurement/work/models.py"),
+    "pynvml": ("measurement/meters/nvidia.py",),
+    "amdsmi": ("measurement/meters/amd.py",),
     "sympy": ("report/explain",),
     "fvcore": ("model/tracing/",),
     "scipy": ("validation/",),
     "matplotlib": (),
     "pydantic": ("hardware/", "run/stack.py"),
-    "tabulate": ("report/", "model/summary.py", "model/cross_check.py", "cli/", "validation/"),
+    "tabulate": ("report/", "model/summary.py", "model/cross_check.py", "cli/", "validation/", "measurement/session.py"),
     # Formulas are blind to the type of their numbers, so nothing that computes on one type enters these floors.
     "numpy": ("model/", "hardware/", "run/", "report/", "validation/", "cli/", "api.py"),
 }

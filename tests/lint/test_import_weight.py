@@ -5,7 +5,7 @@ import sys
 
 from tests.lint.source import ROOT
 
-HEAVY = {"torch", "numpy", "sympy", "pydantic", "transformers", "fvcore", "tabulate", "scipy", "matplotlib", "pandas"}
+HEAVY = {"torch", "numpy", "sympy", "pydantic", "transformers", "fvcore", "tabulate", "scipy", "matplotlib", "pandas", "pynvml", "amdsmi"}
 
 
 def loaded_by(program: str) -> set[str]:
@@ -31,3 +31,8 @@ def test_reading_a_profile_needs_neither_torch_nor_sympy():
 def test_an_estimate_by_bundled_name_needs_neither_torch_nor_sympy():
     program = "from estimator import estimate; assert estimate('llama-3.1-8b', hw='H100').energy > 0"
     assert loaded_by(program) & {"torch", "sympy", "transformers", "scipy", "matplotlib"} == set()
+
+
+def test_measuring_loads_no_vendors_library_and_no_torch_before_it_begins():
+    program = "import estimator; estimator.measure; import estimator.cli.measure"
+    assert loaded_by(program) & {"torch", "pynvml", "amdsmi", "sympy", "transformers"} == set()

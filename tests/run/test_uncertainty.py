@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from estimator.errors import InvalidSetting, UnknownName
 from estimator.run.settings import Inference, Training
-from estimator.run.uncertainty import FIGURES, Uncertainty, kind_of, structural_error
+from estimator.run.uncertainty import FIGURES, Uncertainty, kind_of, shape_of, structural_error
 from tests.strategies import between
 
 levels = between(0.001, 0.999)
@@ -65,13 +65,21 @@ def test_each_run_has_the_structural_error_of_its_kind():
     assert kind_of(Inference(), "eager") == "inference"
 
 
-@pytest.mark.parametrize("kind", ["kernel", "serving", "inference", "training", "idle"])
+@pytest.mark.parametrize("kind", ["kernel", "serving", "diffusion", "inference", "training", "idle", "system", "training-run"])
 def test_the_structural_error_is_a_sourced_factor_around_one(kind):
-    for figure, (path, factor) in zip(FIGURES, structural_error(kind).items(), strict=True):
-        assert path == f"structural_error.{kind}.{figure}"
+    found = structural_error(kind)
+    for figure in FIGURES:
+        factor = found[f"structural_error.{kind}.{figure}"]
         assert factor == 1
-        assert factor.low <= 1 <= factor.high
+        assert factor.low < 1 < factor.high
         assert factor.source
+        assert 0 <= found[f"structural_error.{kind}.{figure}_ranges"] <= 1
+        assert found[f"structural_error.{kind}.{figure}_tail"] > 0
+
+
+def test_the_shape_of_an_error_that_states_none_is_the_plain_one():
+    assert shape_of({"structural_error.x.energy": 1.0}, "structural_error.x.energy", "tail") == 1
+    assert shape_of({"structural_error.x.energy_tail": 2.0}, "structural_error.x.energy", "tail") == 2
 
 
 def test_an_unknown_kind_of_run_is_refused_with_those_that_exist():

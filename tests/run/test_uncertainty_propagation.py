@@ -21,7 +21,7 @@ from estimator.quantity import Quantity
 from estimator.run.phase import host_gaps, price
 from estimator.run.stack import load_stack
 from estimator.run.uncertainty import FIGURES
-from estimator.run.uncertainty_propagation import _quantities, _run, _terms, propagate, propagate_idle
+from estimator.run.uncertainty_propagation import _terms, price_many, propagate, propagate_idle, quantities_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
 from tests.run.sampled import one_of
 
@@ -73,11 +73,11 @@ def test_the_array_road_agrees_with_the_scalar_road_sample_by_sample(name, share
         bases = [phase.basis for phase in phases(capped_at(name, share))]
     except Infeasible:
         pytest.skip("the part itself cannot stand still at that cap")
-    quantities = _quantities(bases[0])
+    quantities = quantities_of(bases[0])
     nominal = Sampler(quantities, 1)
-    _run(bases, nominal, 1)
+    price_many(bases, nominal, 1)
     sampler = Sampler(quantities, 256, tuple(nominal.used))
-    found = _run(bases, sampler, 256)
+    found = price_many(bases, sampler, 256)
     for index in range(0, 256, 17):
         joules, seconds = _scalar(bases, sampler, index)
         if math.isnan(joules):
@@ -131,6 +131,28 @@ def test_without_ranges_only_the_structural_error_is_left():
     assert math.isclose(high, 1.5, rel_tol=ONE_PERCENT)
     assert found.interval(0.9, "time") == (1.0, 1.0)
     assert math.isclose(found.shares["energy"]["structural_error.serving.energy"], 1, rel_tol=0.02)
+
+
+def test_the_tail_bends_the_structural_error_and_the_ranges_count_in_part():
+    # ends of the 90 % interval stay; the 50 % end is range to the power (z(0.75) / z(0.95))^tail = 0.41^tail
+    bare = phases(exactly(load_profile("h100-sxm")), stack=exactly(load_stack("serving")))
+    error = NOTHING | {
+        "structural_error.serving.energy": Quantity(1.0, "1", 0.8, 1.5),
+        "structural_error.serving.energy_tail": Quantity(2.0),
+    }
+    found = propagate(bare, error)
+    part = (NormalDist().inv_cdf(0.75) / END) ** 2
+    for level, exponent in ((0.9, 1), (0.5, part)):
+        assert math.isclose(found.interval(level)[1], 1.5**exponent, rel_tol=ONE_PERCENT)
+    # half of the ranges' width: the square root of the interval
+    full, half = (propagate(phases(load_profile("h100-sxm")), NOTHING | extra, shares=False) for extra in ({}, halved("energy")))
+    assert math.isclose(math.log(half.interval()[1]), math.log(full.interval()[1]) / 2, rel_tol=ONE_PERCENT)
+    assert half.quantiles["time"] == full.quantiles["time"]
+    assert not full.shares["energy"]
+
+
+def halved(figure):
+    return {f"structural_error.serving.{figure}_ranges": Quantity(0.5)}
 
 
 def test_idle_power_that_one_quantity_makes_has_its_quantiles():

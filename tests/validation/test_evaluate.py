@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from estimator.__main__ import main
 from estimator.hardware.catalogue import load_profile
 from estimator.model.rules import work_of
-from estimator.validation.evaluate import evaluate, sample
+from estimator.validation.evaluate import evaluate
 from estimator.validation.hardware import limited, profile_name, profile_of
 from estimator.validation.kernels import predict
 from estimator.validation.published import published_rows
 from estimator.validation.report import as_json, as_text
 from estimator.validation.rows import Row, RowFault
+from estimator.validation.sampling import evenly, sample
 from estimator.validation.signatures import gemm
 from estimator.validation.suites import suite_of
 
@@ -112,6 +113,33 @@ def test_a_sample_takes_rows_evenly_from_every_suite():
     assert [one.row_id for one in taken] == ["0", "20", "40", "60", "80", "s0", "s1", "s2"]
     assert sample(rows, None) == rows
     assert {suite_of(one) for one in taken} == {"kernels", "serving"}
+
+
+@given(st.integers(0, 70))
+def test_an_even_order_visits_all_and_its_beginnings_spread(count):
+    order = list(evenly(range(count)))
+    assert sorted(order) == list(range(count))
+    if count >= 16:
+        gaps = [later - earlier for earlier, later in zip(sorted(order[:8]), sorted(order[:8])[1:])]
+        assert max(gaps) <= 2 * (count / 8) + 1
+
+
+def test_a_row_has_intervals_where_they_are_asked_for_and_the_wider_holds_the_narrower():
+    bare, (result,) = evaluate([row()]).results[0], evaluate([row()], intervals=True).results
+    assert bare.bounds("energy", 90) is None
+    for metric in ("time", "energy_given_time", "energy"):
+        (low, high), (lower, higher) = result.bounds(metric, 50), result.bounds(metric, 90)
+        assert lower < low <= result.values(metric)[0] <= high < higher
+    facts = as_json(evaluate([row()], intervals=True))["rows"][0]
+    assert (facts["low_90"], facts["high_90"]) == result.bounds("energy", 90)
+
+
+def test_power_at_rest_has_an_interval_too():
+    rest = row(kind="microbench", task="idle", op="idle", unit="second", avg_power_w=76, energy_j_per_unit="", time_s_per_unit="")
+    (result,) = evaluate([rest], intervals=True).results
+    low, high = result.bounds("energy", 90)
+    assert low < result.predicted_energy < high
+    assert result.inside("energy", 90)
 
 
 SCORE_KEYS = {"suite", "group", "metric", "n", "median", "p90", "bias", "inside_50", "inside_90"}

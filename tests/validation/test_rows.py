@@ -88,7 +88,7 @@ def test_a_file_without_anything_measured_is_a_fault(tmp_path):
 def test_a_folder_without_measurements_says_what_is_expected(tmp_path):
     with pytest.raises(InvalidSetting, match="holds no measured rows: expected CSV files with the columns row_id, kind"):
         read_folder(tmp_path)
-    with pytest.raises(InvalidSetting, match="no such folder"):
+    with pytest.raises(InvalidSetting, match="no such file or folder"):
         read_folder(tmp_path / "absent")
 
 

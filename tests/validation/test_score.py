@@ -59,12 +59,15 @@ def test_what_was_not_measured_is_left_out_and_not_counted_as_zero():
     assert score("s", "g", [result(None, None, None, None, None)]) == []
 
 
-def test_shares_inside_count_only_rows_with_an_interval():
-    inside = replace(result(), low_90=9.0, high_90=11.0, low_50=10.5, high_50=11.0)
-    outside = replace(inside, low_90=10.5)
-    energy = score("s", "g", [inside, outside, result()])[-1]
-    assert (energy.inside_90, energy.inside_50) == (0.5, 0.0)
+def test_shares_inside_count_only_rows_with_an_interval_and_each_metric_has_its_own():
+    # predicted 10 J where 10 J were measured: a factor of 0.9 … 1.1 holds it, one of 1.05 … 1.1 does not
+    inside = replace(result(), factors={"energy": {50: (1.05, 1.1), 90: (0.9, 1.1)}, "time": {50: (1.0, 1.0), 90: (1.0, 1.0)}})
+    outside = replace(inside, factors={"energy": {50: (1.05, 1.1), 90: (1.05, 1.1)}})
+    scores = {one.metric: one for one in score("s", "g", [inside, outside, result()])}
+    assert (scores["energy"].inside_90, scores["energy"].inside_50) == (0.5, 0.0)
+    assert (scores["time"].inside_90, scores["energy_given_time"].inside_90) == (1.0, None)
     assert score("s", "g", [result()])[-1].inside_90 is None
+    assert inside.bounds("energy", 90) == (9.0, 11.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["", "x"])), max_size=30))
