@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from estimator.model.transform import quantize as quantize
     from estimator.model.transform import route as route
     from estimator.report.estimate import Estimate as Estimate
-    from estimator.run.parallel import Parallel as Parallel
     from estimator.run.diffusion import Diffusion as Diffusion
+    from estimator.run.parallel import Parallel as Parallel
     from estimator.run.settings import Inference as Inference
     from estimator.run.settings import Training as Training
 

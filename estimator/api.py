@@ -40,8 +40,9 @@ def estimate(
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
     `run`: `Inference` (default), `Training`, or `Diffusion` (default for diffusion pipelines). `stack`: "eager", "pipeline",
-    "compiled" or "serving"; by default serving for generating language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products,
-    "int8", "int4", "fp8", "mxfp4" or "nvfp4" (see `quantize`, which also takes a group size; `prune` makes a model sparse or smaller); by default as traced.
+    "compiled" or "serving"; by default serving for generating language models, pipeline for diffusion, else eager. `weights`: how
+    inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4" (see `quantize`, which also takes a
+    group size; `prune` makes a model sparse or smaller); by default as traced.
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
@@ -63,7 +64,9 @@ def _settled(run: Run | None, subject: Architecture | Trace) -> Run:
     if run is None:
         run = Diffusion() if diffuses else Inference()
     if isinstance(run, Diffusion):
-        return run.resolved(subject)
+        if isinstance(subject, Architecture):
+            return run.resolved(subject)
+        raise InvalidSetting(f"run=Diffusion(…): {subject.name} is one trace; name a diffusion pipeline, or use Inference(…)")
     if diffuses:
         raise InvalidSetting(f"run={type(run).__name__}(…): {subject.name} is a diffusion pipeline; use Diffusion(batch=…, steps=…)")
     return run

@@ -63,7 +63,9 @@ class Architecture:
         """The architecture as JSON text, one kernel, tensor or signature per line."""
         packer = Packer()
         given = {"defaults": dict(self.defaults)} if self.defaults else {}
-        data: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("programs", "defaults")}
+        data: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("programs", "defaults")
+        }
         data["saved_bytes"] = None if self.saved_bytes is None else str(self.saved_bytes)
         programs = {name: program.pack(packer) for name, program in self.programs.items()}
         return _layout(data | given | {"tables": packer.tables(), "programs": programs}) + "\n"

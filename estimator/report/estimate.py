@@ -35,8 +35,9 @@ class Source:
 class Estimate:
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
-    `tokens`, `samples`, `steps` and `media_seconds` (of video made) are 0 where the run has none. `coverage` maps each operation without a rule to how often
-    it was met (empty: every operation was counted exactly). `spread` is the `uncertainty` that JSON brought, if it did.
+    `tokens`, `samples`, `steps` and `media_seconds` (of video made) are 0 where the run has none. `coverage` maps each operation
+    without a rule to how often it was met (empty: every operation was counted exactly). `spread` is the `uncertainty` that JSON
+    brought, if it did.
     """
 
     model: str

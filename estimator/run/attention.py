@@ -13,7 +13,9 @@ def attention_slots(kernel: Kernel, work: Work, profile: Profile, stack: Stack) 
     """Multiply-add slots occupied: the rows of all query heads that share a key head are packed, then padded to an instruction."""
     rows = float(profile.tensor.instruction_rows) if profile.tensor else 1.0
     group = _heads_per_key_head(kernel)
-    return _left_empty(kernel, profile, stack) * sum(p.batch / group * ceil(p.m * group / rows) * rows * p.n * p.k * p.executed for p in work.products)
+    return _left_empty(kernel, profile, stack) * sum(
+        p.batch / group * ceil(p.m * group / rows) * rows * p.n * p.k * p.executed for p in work.products
+    )
 
 
 def _left_empty(kernel: Kernel, profile: Profile, stack: Stack) -> float:

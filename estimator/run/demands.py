@@ -64,7 +64,9 @@ def side_by_side(products: Sequence[MatrixProduct]) -> tuple[MatrixProduct, ...]
     return tuple(replace(shape, n=n) for shape, n in merged.items())
 
 
-def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile, stack: Stack) -> tuple[float, float, float]:
+def _matrix_traffic(
+    kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile, stack: Stack
+) -> tuple[float, float, float]:
     """Slots, L2 bytes and memory bytes of one launch; what is not a matrix product moves each byte once."""
     moved = work.read + work.write
     if not work.products:

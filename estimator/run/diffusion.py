@@ -1,7 +1,8 @@
 """Diffusion as phases: text is encoded once, noise is taken away step by step, latents are decoded to pixels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.schema import Profile
@@ -9,6 +10,8 @@ from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.stack import Stack
+
+OPTIONAL = ("height", "width", "frames", "steps", "passes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,14 @@ class Diffusion:
     def resolved(self, model: Architecture) -> "Diffusion":
         """The same run with the model's defaults where nothing was given; raises `InvalidSetting` for what the model cannot do."""
         if model.kind != "diffusion":
-            raise InvalidSetting(f"run=Diffusion(…): {model.name} is no diffusion pipeline but of the kind {model.kind!r}; use Inference(…)")
+            raise InvalidSetting(
+                f"run=Diffusion(…): {model.name} is no diffusion pipeline but of the kind {model.kind!r}; use Inference(…)"
+            )
         known = model.defaults
         if self.frames is not None and "frames" not in known:
             raise InvalidSetting(f"frames={self.frames}: {model.name} makes images; leave frames out, or choose a video model")
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Diffusion(**{name: known.get(name) if value is None else value for name, value in given.items()})
+        filled: dict[str, Any] = {name: known.get(name) for name in OPTIONAL if getattr(self, name) is None}
+        return replace(self, **filled)
 
     def sizes(self, model: Architecture) -> dict[str, int]:
         """Pixels and frames that the programs of `model` ask for, of a resolved run."""

@@ -87,7 +87,7 @@ class Training:
         return -int(-self.epochs * self.samples // self.batch)
 
 
-def describe(run: "Inference | Training", without: Collection[str] = ()) -> dict[str, object]:
+def describe(run: Any, without: Collection[str] = ()) -> dict[str, object]:
     """The settings as plain data for reports and JSON, `without` those that do not apply to the model."""
     values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in without}
     return {"kind": type(run).__name__} | {

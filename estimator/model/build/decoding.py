@@ -104,7 +104,7 @@ WAYS: dict[str, type[Decode]] = {
 }
 
 
-def decoding(coder: torch.nn.Module) -> Decode:
+def decoding(coder: Any) -> Decode:
     """The module whose forward pass decodes."""
     if hasattr(coder, "use_framewise_decoding"):
         coder.use_framewise_decoding = False

@@ -52,7 +52,7 @@ class Latents:
 
 def made_for(denoiser: Any, size: Latents) -> None:
     """Give the denoiser the table of positions of this size, as one made for it would have: it then computes none."""
-    embedding = getattr(denoiser, "pos_embed", None)
+    embedding: Any = getattr(denoiser, "pos_embed", None)
     if getattr(embedding, "pos_embed", None) is None or getattr(embedding, "pos_embed_max_size", 0) is not None:
         return
     embedding.height, embedding.width = size.height // embedding.patch_size, size.width // embedding.patch_size

@@ -24,7 +24,7 @@ FUSIONS = ("eager", "fused")
 # exact: any sizes do; two fix a straight line and a third checks it. Numbers with little in common, so that dimensions stay apart
 BATCH, BATCH_CHECK = (3, 5), 7
 SIDES = {"height": (7, 11, 13), "width": (9, 17, 10)}  # exact: in multiples of the smallest side; the last is the check
-STRETCH = (3, 4, 5)  # exact: likewise, of frames; enough that the first and the last chunk are not neighbours
+STRETCH = (5, 6, 7)  # exact: likewise, of frames; enough for chunks between those that the first and the last one touch
 LOOPS = ("AutoencoderKLWan", "AutoencoderKLCogVideoX")
 
 
@@ -123,7 +123,9 @@ def _denoise(plan: Pipeline, denoiser: Any, dtype: torch.dtype) -> Program:
     def at(fusion: str, **sizes: int) -> Kernels:
         latents = _latents(plan, dtype, **sizes)
         made_for(denoiser, latents)
-        made = _once(denoiser, tuple(sizes.values()), lambda: trace(denoiser, **call(denoiser.config, latents), return_dict=False, training=False))
+        made = _once(
+            denoiser, tuple(sizes.values()), lambda: trace(denoiser, **call(denoiser.config, latents), return_dict=False, training=False)
+        )
         return kernels(made, fusion)
 
     samples, check = _samples(plan)
