@@ -15,7 +15,7 @@ from estimator.errors import EstimatorError
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import each_event
 from estimator.hardware.power_many import idle_power_many
-from estimator.hardware.roofline import core_cycles, exchange_seconds, memory_seconds
+from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
@@ -169,4 +169,4 @@ def _cycles(demand: Demand, chip: Any) -> Array:
     l2 = cycles.pop("L2", 0.0)
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return demand.exposed * np.maximum(busy, l2)
+    return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))

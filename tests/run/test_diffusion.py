@@ -114,6 +114,13 @@ def test_attention_written_for_ampere_leaves_newer_units_idle():
         assert older == pytest.approx(times * own, rel=1e-9, abs=0)
 
 
+def test_heads_are_padded_to_what_the_kernel_is_compiled_for():
+    profile = load_profile("A100")
+    for width, padded in ((64, 64), (72, 96), (40, 64)):
+        older, own = (demand_of(attention(width), profile, load_stack(stack)).mac_slots for stack in ("eager", "serving"))
+        assert older == pytest.approx(own * padded / width, rel=1e-9, abs=0)
+
+
 def test_flash_attention_2_reaches_a_third_of_the_h100():
     # Shah et al., FlashAttention-3 (arXiv:2407.08608), abstract: 35 % of 989 TFLOP/s
     from estimator.hardware.roofline import duration
