@@ -141,8 +141,9 @@ def _decode(plan: Pipeline, decoder: Any, dtype: torch.dtype) -> Program:
         return kernels(_once(module, tuple(sizes.values()), lambda: trace(module, *given, training=False)), fusion)
 
     samples, check = _samples(plan)
-    if type(decoder).__name__ in LOOPS:
-        return _program(tuple(samples), lambda fusion: lifted_in_chunks(partial(at, fusion), samples, check, "decoder", "frames"))
+    if type(decoder).__name__ in LOOPS:  # what a compiler would fuse across chunks depends on their number; it is left as it is
+        chunks = lifted_in_chunks(partial(at, "eager"), samples, check, "decoder", "frames")
+        return Program(tuple(samples), dict.fromkeys(FUSIONS, chunks))
     return _program(tuple(samples), lambda fusion: lifted(partial(at, fusion), samples, check, "decoder"))
 
 
