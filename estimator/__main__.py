@@ -12,6 +12,7 @@ COMMANDS = (
     "models",
     "check",
     "validate",
+    "calibrate",
     "what-if",
     "measure",
 )  # each is a module of estimator.cli; anything else is a model to estimate

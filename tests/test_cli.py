@@ -6,6 +6,7 @@ import pytest
 
 from estimator.__main__ import main
 from estimator.report.estimate import Estimate
+from estimator.units import format_change
 
 ASK = ["gpt2", "--hw", "H100", "--batch", "2", "--prompt-tokens", "32", "--output-tokens", "4"]
 
@@ -52,3 +53,13 @@ def test_a_wrong_name_is_one_line_without_a_traceback(capsys):
 def test_the_catalogues_are_listed(capsys, command, expected):
     assert main([command]) == 0
     assert expected in capsys.readouterr().out
+
+
+def test_long_sources_of_models_are_wrapped_to_a_page(capsys):
+    assert main(["models"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 140
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0.254, "+25%"), (-0.5, "-50%"), (0.004, "0%"), (-0.004, "0%"), (0.0, "0%")])
+def test_a_change_that_rounds_to_nothing_has_no_sign(fraction, text):
+    assert format_change(fraction) == text

@@ -18,7 +18,7 @@ from estimator.measurement.meters import TRIED_IN_TURN, open_meter
 from estimator.measurement.suites import rows_of, suite_names
 from estimator.measurement.tidy import Site, require_new, write_whole
 from estimator.measurement.window import Bench, Measured, Plan
-from estimator.units import format_si
+from estimator.units import format_change, format_si
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
 
@@ -123,7 +123,7 @@ def _told(row: Row, outcome: Measured | str, said: Prediction | Steady | str | N
         figures += [format_si(outcome.time, "s"), f"{format_si(outcome.energy, 'J')} per {row.text('unit')}"]
     if said is not None and not isinstance(said, str) and said.energy is not None:
         error = said.energy / (outcome.power if per_second else outcome.energy) - 1
-        figures.append(f"predicted {format_si(said.energy, 'W' if per_second else 'J')} ({error:+.0%})")
+        figures.append(f"predicted {format_si(said.energy, 'W' if per_second else 'J')} ({format_change(error)})")
     return ", ".join(figures) + ("" if outcome.steady else "; unsteady")
 
 

@@ -27,6 +27,7 @@ from estimator.run.uncertainty_samples import Sampled, Sampler
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
 TABLE = 200  # exact: steps of the quantile tables, half a percent each
 RIDGE = 1e-9  # exact: keeps the regression solvable where a cause never varies or two are one
+WORK_COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
 Array = np.ndarray
 
 
@@ -140,18 +141,19 @@ def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str,
 
 def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
     """The demands of a phase on sampled chips, under sampled stacks."""
-    demands = [replace(demand, **_terms(kind, stack, basis.sequences)) for kind, demand in zip(basis.kinds, basis.demands)]
-    launches = [load.launches for load in basis.loads]
+    alike: dict[tuple[str, Demand], float] = {}  # kernels of one kind with one demand are one kernel, launched more often
+    for kind, demand, load in zip(basis.kinds, basis.demands, basis.loads):
+        alike[kind, demand] = alike.get((kind, demand), 0.0) + load.launches
     events: dict[str, Any] = {}
-    for count, demand in zip(launches, demands):
+    columns: Any = np.empty((len(WORK_COLUMNS), len(alike), size))
+    for index, ((kind, stated), count) in enumerate(alike.items()):
+        demand = replace(stated, **_terms(kind, stack, basis.sequences))
         for _, event, number in each_event(demand, chip):
             events[event] = events.get(event, 0.0) + count * number
-    columns = [
-        (_cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval)
-        for demand in demands
-    ]
-    cycles, memory, overhead, interval = (np.array([np.broadcast_to(value, size) for value in column]) for column in zip(*columns))
-    return WorkMany(np.array(launches), cycles, memory, overhead, interval, events)
+        parts = _cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval
+        for column, part in zip(columns, parts):
+            column[index] = part
+    return WorkMany(np.array(list(alike.values())), **dict(zip(WORK_COLUMNS, columns)), events=events)
 
 
 def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:

@@ -36,18 +36,6 @@ def rows(path):
         return {row["row_id"]: row for row in csv.DictReader(text)}
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The whole session, measured once."""
-    out = tmp_path_factory.mktemp("session") / "measured.csv"
-    with pytest.MonkeyPatch.context() as patch:
-        replay = Replay(Card(noise=0.01, drift=0.0005))
-        patch.setitem(sys.modules, "pynvml", FakeNvml(replay.card))
-        patch.setattr(command, "bench_for", lambda meter, device: replay)
-        assert main(["measure", "--predict", "--out", str(out)]) == 0
-    return out
-
-
 def test_what_went_in_comes_out(measured):
     found = rows(measured)
     assert len(found) == len(session())
