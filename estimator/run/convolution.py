@@ -27,17 +27,8 @@ def with_relayouts(kernel: Kernel, profile: Profile, stack: Stack) -> tuple[Kern
 
 def is_depthwise(kernel: Kernel) -> bool:
     """Whether every channel has filters of its own, which PyTorch computes directly, one thread for each output."""
-<<<<<<< HEAD
-    weights = [signature.get("weight") for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)]
-    return bool(weights) and all(
-        signature["groups"] > 1 and signature["weight"].shape[1] == 1
-        for signature in kernel.signatures
-        if signature.op in (PLAIN, BACKWARD)
-    )
-=======
     mine = [signature for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)]
     return bool(mine) and all(signature["groups"] > 1 and signature["weight"].shape[1] == 1 for signature in mine)
->>>>>>> main
 
 
 def depthwise_l2_bytes(kernel: Kernel, work: Work) -> float:
