@@ -72,6 +72,12 @@ def test_two_passes_of_stable_diffusion_cost_what_is_published():
     assert matmul_flop("stable-diffusion-1.5", "denoise", batch=2, height=512, width=512) == 2 * once
 
 
+def test_a_chunked_decoder_launches_more_for_more_frames():
+    decode = load_architecture("wan2.1-t2v-1.3b").programs["decode"]
+    launches = [sum(k.launches for k in decode.at("eager", batch=1, height=480, width=832, frames=f)) for f in (21, 41, 61, 81)]
+    assert len({b - a for a, b in zip(launches, launches[1:])}) == 1 and launches[1] > launches[0]
+
+
 def test_a_stored_denoiser_equals_a_fresh_trace_at_a_size_it_never_saw():
     from estimator.model.build.denoisers import CALLS, Latents
     from estimator.model.build.diffusion import _built, _dtype

@@ -47,7 +47,7 @@ class Latents:
     @property
     def tokens(self) -> int:
         """Patches of 2 × 2 in one frame."""
-        return self.height * self.width // 4
+        return self.height * self.width // 2**2
 
 
 def made_for(denoiser: Any, size: Latents) -> None:

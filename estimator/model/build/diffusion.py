@@ -22,7 +22,7 @@ from estimator.model.tracing.formats import FORMAT
 
 FUSIONS = ("eager", "fused")
 # exact: any sizes do; two fix a straight line and a third checks it. Numbers with little in common, so that dimensions stay apart
-BATCH, BATCH_CHECK = (3, 5), 7
+BATCH, BATCH_CHECK = (3, 5), 7  # exact: see above
 SIDES = {"height": (7, 11, 13), "width": (9, 17, 10)}  # exact: in multiples of the smallest side; the last is the check
 STRETCH = (5, 6, 7)  # exact: likewise, of frames; enough for chunks between those that the first and the last one touch
 LOOPS = ("AutoencoderKLWan", "AutoencoderKLCogVideoX")
