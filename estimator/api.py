@@ -9,19 +9,21 @@ from estimator.errors import InvalidSetting, MissingInputs
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
+from estimator.model.published import EXPERTS_ALONE, stored
 from estimator.model.trace import Trace
-from estimator.model.transform import quantize, route
+from estimator.model.transform import SKIP, quantize, route
 from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
 from estimator.run.diffusion import Diffusion
 from estimator.run.formats import multiplies
-from estimator.run.plan import plan
+from estimator.run.parallel import Parallel
+from estimator.run.plan import Run, plan
+from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
 
 Hardware = str | Path | Mapping[str, Any] | Profile
-Run = Inference | Training | Diffusion
 
 
 def estimate(
@@ -29,6 +31,7 @@ def estimate(
     hw: Hardware = "H100",
     run: Run | None = None,
     *,
+    parallel: Parallel | None = None,
     inputs: Any = None,
     stack: str | None = None,
     weights: str | None = None,
@@ -39,23 +42,26 @@ def estimate(
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
-    `run`: `Inference` (default), `Training`, or `Diffusion` (default for diffusion pipelines). `stack`: "eager", "pipeline",
-    "compiled" or "serving"; by default serving for generating language models, pipeline for diffusion, else eager. `weights`: how
-    inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4" (see `quantize`, which also takes a
-    group size; `prune` makes a model sparse or smaller); by default as traced.
+    `run`: `Inference` (default), `Serving`, `Training` or `Diffusion` (default for diffusion pipelines); `parallel` spreads it over
+    devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving" or "vllm-0.5"; by default serving for generating
+    language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see
+    `quantize`, which also takes a group size; `prune` makes a model sparse or smaller).
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
     profile = load_profile(hw)
-    if run is not None and not isinstance(run, (Inference, Training, Diffusion)):
-        raise InvalidSetting(f"run={run!r}: expected Inference(…), Training(…) or Diffusion(…)")
+    if isinstance(model, str):
+        model, named = stored(model)
+        weights = weights if weights is not None or isinstance(run, Training) else named
+    if run is not None and not isinstance(run, (Inference, Training, Serving, Diffusion)):
+        raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…), Training(…) or Diffusion(…)")
     subject = route(_resolve(model, run or Inference(), inputs), routing)
     run = _settled(run, subject)
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
     software = load_stack(stack or _default_stack(subject, run))
-    return assemble(subject, plan(subject, run, profile, software), run, profile, software)
+    return assemble(subject, plan(subject, run, profile, software, parallel), run, profile, software)
 
 
 def _settled(run: Run | None, subject: Architecture | Trace) -> Run:
@@ -132,7 +138,7 @@ def _quantized(subject: Architecture | Trace, weights: str, run: Run, profile: P
     if isinstance(run, Training):
         raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
     native = multiplies(scheme(weights).activation, profile)
-    return quantize(subject, weights, activations=native)
+    return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
 
 
 def _trace(model: Any, run: Run, inputs: Any) -> Trace:
@@ -149,4 +155,4 @@ def _default_stack(subject: Architecture | Trace, run: Run) -> str:
     if isinstance(run, Diffusion):
         return "pipeline"
     generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
-    return "serving" if generates and isinstance(run, Inference) else "eager"
+    return "serving" if generates and not isinstance(run, Training) else "eager"

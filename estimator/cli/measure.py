@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from estimator import __version__
 from estimator.errors import InvalidSetting, MissingDependency
+from estimator.hardware.catalogue import known_as
 from estimator.measurement.campaign import Campaign, foretold, foretold_cells, measure
 from estimator.measurement.meter import Meter, require_free
 from estimator.measurement.meters import TRIED_IN_TURN, open_meter
@@ -19,6 +20,7 @@ from estimator.measurement.suites import rows_of, suite_names
 from estimator.measurement.tidy import Site, require_new, write_whole
 from estimator.measurement.window import Bench, Measured, Plan
 from estimator.units import format_change, format_si
+from estimator.validation.hardware import profile_name
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
 
@@ -87,6 +89,7 @@ def bench_for(meter: Meter, device: int | None) -> Bench:
 def _measure(rows: list[Row], plan: Plan, meter: Meter, bench: Bench, options: argparse.Namespace) -> int:
     site = Site.of(meter, f"python -m estimator measure {__version__}", options.hw, date=time.strftime("%Y-%m-%d"), **_versions())
     placed = [site.placed(row) for row in rows]
+    _require_profile(site.hardware, options.predict)
     said: dict[str, Any] = foretold(placed) if options.predict else {}
     if options.predict:
         before = options.out.with_suffix(".predicted.csv")
@@ -107,6 +110,15 @@ def _measure(rows: list[Row], plan: Plan, meter: Meter, bench: Bench, options: a
     write_whole(options.out, cells)
     print(_summary(done, options.out))
     return 0
+
+
+def _require_profile(hardware: str, predict: bool) -> None:
+    """Rows of hardware that nobody described can be measured, but not predicted."""
+    if known_as(profile_name(hardware)) is None:
+        hint = f"the catalogue has no part called {hardware!r}: say with --hw NAME which of `python -m estimator profiles` stands for it"
+        if predict:
+            raise InvalidSetting(hint)
+        print(f"note: {hint}; else validate cannot predict these rows")
 
 
 def _foretold(row: Row, said: dict[str, Any]) -> dict[str, str]:

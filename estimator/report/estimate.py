@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import fsum
@@ -36,8 +36,9 @@ class Estimate:
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
     `tokens`, `samples`, `steps` and `media_seconds` (of video made) are 0 where the run has none. `coverage` maps each operation
-    without a rule to how often it was met (empty: every operation was counted exactly). `spread` is the `uncertainty` that JSON
-    brought, if it did.
+    without a rule to how often it was met (empty: every operation was counted exactly). `service` is what callers of a served
+    model notice, by name: requests and tokens a second, seconds to the first token and between tokens by percentile, requests in flight,
+    joules for each request, prompt token and output token. `spread` is the `uncertainty` that JSON brought, if it did.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Estimate:
     coverage: dict[str, int] | None = None
     assumptions: tuple[str, ...] = ()
     numbers: tuple[Source, ...] = ()
+    service: Mapping[str, float] | None = None
     spread: Uncertainty | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -105,14 +107,14 @@ class Estimate:
         return self.energy / self._count("samples")
 
     @property
-    def energy_per_step(self) -> float:
-        """Joules per optimizer step. Raises where the run has no steps."""
-        return self.energy / self._count("steps")
-
-    @property
     def energy_per_media_second(self) -> float:
         """Joules per second of video. Raises where the run makes none."""
         return self.energy / self._count("media_seconds")
+
+    @property
+    def energy_per_step(self) -> float:
+        """Joules per optimizer step. Raises where the run has no steps."""
+        return self.energy / self._count("steps")
 
     def figures(self) -> dict[str, float]:
         """The headline figures as a dict: energy, time, power, and joules per token, sample and step where there are any."""

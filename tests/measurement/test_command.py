@@ -118,6 +118,14 @@ def refused(given, capsys, *texts):
         assert text in message
 
 
+def test_a_card_that_nobody_described_needs_a_name_to_be_predicted(bench, tmp_path, capsys):
+    bench(names=("NVIDIA Q900",))
+    refused(["--predict", "--out", str(tmp_path / "m.csv")], capsys, "no part called 'NVIDIA Q900': say with --hw NAME")
+    assert list(tmp_path.iterdir()) == []
+    assert main(["measure", "--suite", "idle", "--out", str(tmp_path / "m.csv")]) == 0
+    assert "note: the catalogue has no part called 'NVIDIA Q900'" in capsys.readouterr().out
+
+
 def test_a_busy_card_leaves_no_file(bench, tmp_path, capsys):
     bench(Card(pids=[77]))
     refused(["--out", str(tmp_path / "m.csv")], capsys, "error: NVIDIA H200 is busy: process 77.")

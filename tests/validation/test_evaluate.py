@@ -14,11 +14,12 @@ from estimator.validation.evaluate import evaluate
 from estimator.validation.hardware import limited, profile_name, profile_of
 from estimator.validation.kernels import predict
 from estimator.validation.published import published_rows
-from estimator.validation.report import as_json, as_text
+from estimator.validation.report import as_json
 from estimator.validation.rows import Row, RowFault
 from estimator.validation.sampling import evenly, sample
 from estimator.validation.signatures import gemm
 from estimator.validation.suites import suite_of
+from estimator.validation.text import as_text
 
 GEMM = {
     "row_id": "g", "kind": "microbench", "task": "gemm", "precision": "bfloat16", "hardware": "NVIDIA H200", "power_limit_w": "700",
@@ -75,10 +76,22 @@ def test_a_product_in_narrow_formats_converts_its_input_first():
         ("NVIDIA A100-SXM4-80GB (p4de, 1 of 8 GPUs used)", "a100-sxm-80gb"),
         ("NVIDIA V100-PCIe-32GB", "v100-pcie-16gb"),
         ("b200-sxm", "b200-sxm"),
+        ("NVIDIA A100 80GB PCIe", "a100-pcie-80gb"),
+        ("NVIDIA A100-80GB (cap relative to 250 W)", "a100-sxm-80gb"),  # and not an A10
+        ("NVIDIA H200 NVL", "h200-nvl"),
+        ("NVIDIA H100-SXM5-80GB", "h100-sxm"),
+        ("NVIDIA A2 (XR12_A2x1_TRT_MaxQ)", "a2"),
+        ("AMD EPYC 7763 64-Core Processor", "epyc-7763"),
+        ("Intel(R) Xeon(R) Platinum 8480+", "xeon-8480plus"),
     ],
 )
 def test_names_of_data_sets_lead_to_profiles(text, name):
     assert load_profile(profile_name(text)).name == load_profile(name).name
+
+
+@pytest.mark.parametrize("text", ["NVIDIA GeForce RTX 3090 Ti", "NVIDIA H800", "NVIDIA L400", "Apple M3 Pro", "TITAN 9000"])
+def test_a_part_that_only_sounds_like_another_is_not_taken_for_it(text):
+    assert profile_name(text) == text
 
 
 def test_hardware_that_is_not_in_the_catalogue_names_the_column():
@@ -151,7 +164,7 @@ ROW_KEYS = {
 
 def test_the_json_keeps_its_keys():
     data = json.loads(json.dumps(as_json(evaluate([row(), row(3, trust="C", row_id="c"), row(4, precision="int3"), row(5, m="x")]))))
-    assert set(data) == {"suites", "apart", "rows", "skipped", "faults"}
+    assert set(data) == {"suites", "apart", "coverage", "rows", "skipped", "faults"}
     assert {frozenset(one) for one in (*data["suites"], *data["apart"])} == {frozenset(SCORE_KEYS)}
     assert {frozenset(one) for one in data["rows"]} == {frozenset(ROW_KEYS)}
     assert [(one["scored"], one["why_not"]) for one in data["rows"]] == [(True, None), (False, "low trust")]
@@ -166,7 +179,7 @@ def test_the_report_names_scores_rows_apart_worst_rows_and_what_was_lost():
         "energy | time",
         "Reported apart, by reason:",
         "low trust",
-        "Worst rows:",
+        "Worst rows, at most 10 of each suite:",
         "Skipped, 1 rows:",
         "Could not be read, 1 rows:",
     ):
