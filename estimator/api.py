@@ -44,8 +44,9 @@ def estimate(
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
     `run`: `Inference` (default), `Serving`, `Training` or `Diffusion` (default for diffusion pipelines); `parallel` spreads it over
     devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving" or "vllm-0.5"; by default serving for generating
-    language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see
-    `quantize`, which also takes a group size; `prune` makes a model sparse or smaller).
+    language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
+    "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see `quantize`, which also takes a group
+    size; `prune` makes a model sparse or smaller).
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.

@@ -11,8 +11,7 @@ from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan, Run
-from estimator.run.serving import Serving
-from estimator.run.settings import SHAPES, Inference, Training, describe
+from estimator.run.settings import SHAPES, describe
 from estimator.run.stack import Stack, matrix_format
 from estimator.run.uncertainty import kind_of, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS

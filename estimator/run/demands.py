@@ -23,17 +23,16 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         return _depthwise(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
     tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
-    if kernel.kind == "attention" and unit == "tensor":
-        tiling = replace(tiling, slots=tiling.slots * slots_for_each(kernel, profile, number_format, stack))
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included
-    macs, rows = work.tensor_flop / 2, 1.0
+    macs, rows, older = work.tensor_flop / 2, 1.0, 1.0
     if kernel.kind == "attention" and macs:
         rows = tiling.slots / macs
+        older = slots_for_each(kernel, profile, number_format, stack) if unit == "tensor" else 1.0
     return Demand(
         macs=macs,
-        mac_slots=tiling.slots,
+        mac_slots=tiling.slots * older,
         mac_padding=macs * (rows - 1),
         mac_format=number_format,
         unit=unit,
