@@ -25,13 +25,18 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
+    # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included
+    macs, rows = work.tensor_flop / 2, 1.0
+    if kernel.kind == "attention" and macs:
+        rows = tiling.slots / macs
     return Demand(
-        macs=work.tensor_flop / 2,
+        macs=macs,
         mac_slots=tiling.slots,
+        mac_padding=macs * (rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop,
-        special_ops=work.special_flop,
+        vector_ops=work.vector_flop * rows,
+        special_ops=work.special_flop * rows,
         vector_format=lane_format(kernel.format),
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,

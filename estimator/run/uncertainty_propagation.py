@@ -19,7 +19,7 @@ from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycl
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
-from estimator.run.phase import HOST, Basis, Phase
+from estimator.run.phase import HOST, WAITING, Basis, Phase
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, Uncertainty, shape_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
@@ -41,6 +41,7 @@ def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], sampl
     bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
     if len(bases) < len(phases) or not bases:
         raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
+    bases = [basis for basis in bases if basis.loads]
     quantities = quantities_of(bases[0]) | dict(structural)
     return _propagate(lambda sampler, size: price_many(bases, sampler, size), quantities, structural, samples, shares)
 
@@ -135,7 +136,7 @@ def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str,
     energy, time = np.zeros(size), np.zeros(size)
     for basis in bases:
         point = settle_many(chip, _work(basis, chip, stack, size))
-        energy, time = energy + point.power * point.seconds, time + point.seconds
+        energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
     return {"energy": energy, "time": time, "power": energy / time}
 
 
@@ -157,6 +158,8 @@ def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
 
 
 def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:
+    if kind == WAITING:
+        return {}
     return {"interval": host_seconds(stack, sequences)} if kind == HOST else terms(kind, stack)
 
 

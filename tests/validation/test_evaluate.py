@@ -14,11 +14,12 @@ from estimator.validation.evaluate import evaluate
 from estimator.validation.hardware import limited, profile_name, profile_of
 from estimator.validation.kernels import predict
 from estimator.validation.published import published_rows
-from estimator.validation.report import as_json, as_text
+from estimator.validation.report import as_json
 from estimator.validation.rows import Row, RowFault
 from estimator.validation.sampling import evenly, sample
 from estimator.validation.signatures import gemm
 from estimator.validation.suites import suite_of
+from estimator.validation.text import as_text
 
 GEMM = {
     "row_id": "g", "kind": "microbench", "task": "gemm", "precision": "bfloat16", "hardware": "NVIDIA H200", "power_limit_w": "700",
@@ -163,7 +164,7 @@ ROW_KEYS = {
 
 def test_the_json_keeps_its_keys():
     data = json.loads(json.dumps(as_json(evaluate([row(), row(3, trust="C", row_id="c"), row(4, precision="int3"), row(5, m="x")]))))
-    assert set(data) == {"suites", "apart", "rows", "skipped", "faults"}
+    assert set(data) == {"suites", "apart", "coverage", "rows", "skipped", "faults"}
     assert {frozenset(one) for one in (*data["suites"], *data["apart"])} == {frozenset(SCORE_KEYS)}
     assert {frozenset(one) for one in data["rows"]} == {frozenset(ROW_KEYS)}
     assert [(one["scored"], one["why_not"]) for one in data["rows"]] == [(True, None), (False, "low trust")]
@@ -178,7 +179,7 @@ def test_the_report_names_scores_rows_apart_worst_rows_and_what_was_lost():
         "energy | time",
         "Reported apart, by reason:",
         "low trust",
-        "Worst rows:",
+        "Worst rows, at most 10 of each suite:",
         "Skipped, 1 rows:",
         "Could not be read, 1 rows:",
     ):
