@@ -9,7 +9,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
-from estimator.run.attention import attention_l2_bytes, attention_slots
+from estimator.run.attention import attention_blocks, attention_tiling
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, matrix_format, terms
@@ -25,13 +25,14 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
+    computed = attention_blocks(kernel, work, profile).computed if kernel.kind == "attention" and work.products else 1.0
     return Demand(
-        macs=work.tensor_flop / 2,
+        macs=work.tensor_flop / 2 * computed,
         mac_slots=tiling.slots,
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop,
-        special_ops=work.special_flop,
+        vector_ops=work.vector_flop * computed,
+        special_ops=work.special_flop * computed,
         vector_format=lane_format(kernel.format),
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
@@ -73,7 +74,7 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
         return Tiling(0.0, moved, moved)
     width = BYTES[kernel.format]
     if kernel.kind == "attention":
-        return Tiling(attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved)
+        return attention_tiling(kernel, work, width, profile)
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:

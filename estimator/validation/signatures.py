@@ -95,7 +95,15 @@ def attention(row: Row) -> Kernels:
     query = TensorSpec((batch, heads, new, size), FORMATS[compute])
     key = TensorSpec((batch, row.whole("num_kv_heads", heads), keys, size), FORMATS[cache or compute])
     window = round(row.number("window", 0.0)) or None
-    return (attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute]),)
+    kernel = attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute])
+    return (_preprocessed(query, key), kernel) if row.text("kernel_source") == "torch_flow" and not decodes else (kernel,)
+
+
+def _preprocessed(query: TensorSpec, key: TensorSpec) -> Kernel:
+    """What TensorRT-LLM does before attention in prefill: rotate queries and keys, write keys and values to their cache."""
+    given = tuple(TensorSpec(spec.shape, "bf16") for spec in (query, key, key))
+    rotate = Signature("aten.mul", (("self", given[0]),), (query,))
+    return Kernel("preprocess", "pointwise", "forward", "", (rotate,), reads=given, writes=(query, key, key), format="bf16")
 
 
 def mixture(row: Row) -> Kernels:
