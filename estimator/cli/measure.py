@@ -80,7 +80,7 @@ def bench_for(meter: Meter, device: int | None) -> Bench:
     except ImportError as error:
         raise MissingDependency(f"measuring runs the work in PyTorch, which cannot be imported: {error}") from error
     if meter.kind == "nvidia":
-        return bench.of_gpu(meter.facts()["uuid"])
+        return bench(uuid=meter.facts()["uuid"])
     return bench("cpu" if meter.kind == "rapl" else f"cuda:{device or 0}")  # torch for ROCm says cuda, too
 
 
