@@ -32,12 +32,26 @@ class Stack(Section):
     convolution_fill: Number
     reduction_memory_share: Number
     copy_memory_share: Number
+    group_pass_memory_share: Number
+
+
+GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
+
+
+def efficiency_class(kernel: Kernel) -> str:
+    """What decides how well a kernel uses the chip: its kind, but narrowing with scales is a pass over groups of elements."""
+    return GROUP_PASS if any(signature.op == "est.narrow" for signature in kernel.signatures) else kernel.kind
 
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     attention = kind == "attention"
-    shares = {"attention": stack.attention_memory_share, "reduction": stack.reduction_memory_share, "copy": stack.copy_memory_share}
+    shares = {
+        "attention": stack.attention_memory_share,
+        "reduction": stack.reduction_memory_share,
+        "copy": stack.copy_memory_share,
+        GROUP_PASS: stack.group_pass_memory_share,
+    }
     return {
         "memory_share": shares.get(kind, 1.0),
         "overlap": stack.softmax_overlap if attention else 1.0,
