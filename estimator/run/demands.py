@@ -9,7 +9,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
-from estimator.run.attention import attention_blocks, attention_tiling
+from estimator.run.attention import WHOLE, attention_blocks, attention_tiling
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
@@ -26,14 +26,17 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0
-    computed = attention_blocks(kernel, work, profile).computed if kernel.kind == "attention" and work.products else 1.0
+    # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included, and of masked parts of blocks
+    blocks = attention_blocks(kernel, work, profile) if kernel.kind == "attention" and work.products else WHOLE
+    macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
     return Demand(
-        macs=work.tensor_flop / 2 * computed,
+        macs=macs,
         mac_slots=tiling.slots,
+        mac_padding=macs * (blocks.rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop * computed + promoted,
-        special_ops=work.special_flop * computed,
+        vector_ops=work.vector_flop * scores + promoted,
+        special_ops=work.special_flop * scores,
         vector_format=lane_format(kernel.format),
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,

@@ -14,11 +14,7 @@ FORMATS = {
     "bfloat16": "bf16", "bf16": "bf16", "float16": "fp16", "fp16": "fp16", "float32": "fp32", "fp32": "fp32", "tf32": "tf32",
     "fp64": "fp64", "fp8": "fp8_e4m3", "fp8_block": "fp8_e4m3", "fp8_block_e8m0": "fp8_e4m3", "nvfp4": "fp4", "int8": "int8",
 }  # fmt: skip
-SCALE_BLOCK = {
-    "fp8_block": 128,
-    "fp8_block_e8m0": 128,
-    "nvfp4": 16,
-}  # exact: operand elements that share one scale, by definition of the formats
+SCALE_BLOCK = {"fp8_block": 128, "fp8_block_e8m0": 128, "nvfp4": 16}  # exact: elements that share a scale, by definition of the formats
 SCALE_FORMAT = {"fp8_block": "fp32", "fp8_block_e8m0": "uint8", "nvfp4": "fp8_e4m3"}  # uint8: e8m0, powers of two
 
 

@@ -36,18 +36,6 @@ def rows(path):
         return {row["row_id"]: row for row in csv.DictReader(text)}
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The whole session, measured once."""
-    out = tmp_path_factory.mktemp("session") / "measured.csv"
-    with pytest.MonkeyPatch.context() as patch:
-        replay = Replay(Card(noise=0.01, drift=0.0005))
-        patch.setitem(sys.modules, "pynvml", FakeNvml(replay.card))
-        patch.setattr(command, "bench_for", lambda meter, device: replay)
-        assert main(["measure", "--predict", "--out", str(out)]) == 0
-    return out
-
-
 def test_what_went_in_comes_out(measured):
     found = rows(measured)
     assert len(found) == len(session())
@@ -128,6 +116,14 @@ def refused(given, capsys, *texts):
     message = capsys.readouterr().err
     for text in texts:
         assert text in message
+
+
+def test_a_card_that_nobody_described_needs_a_name_to_be_predicted(bench, tmp_path, capsys):
+    bench(names=("NVIDIA Q900",))
+    refused(["--predict", "--out", str(tmp_path / "m.csv")], capsys, "no part called 'NVIDIA Q900': say with --hw NAME")
+    assert list(tmp_path.iterdir()) == []
+    assert main(["measure", "--suite", "idle", "--out", str(tmp_path / "m.csv")]) == 0
+    assert "note: the catalogue has no part called 'NVIDIA Q900'" in capsys.readouterr().out
 
 
 def test_a_busy_card_leaves_no_file(bench, tmp_path, capsys):
