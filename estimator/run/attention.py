@@ -7,8 +7,10 @@ block, so a block that a mask cuts is computed whole.
 from dataclasses import dataclass
 from math import ceil, prod
 
+from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.work import BYTES, Kernel, Signature, Work
+from estimator.run.stack import Stack
 from estimator.run.tiling import Tiling
 
 HEAD_STEP = 32  # exact: head sizes are padded to a multiple of it
@@ -76,3 +78,9 @@ def _head_padding(kernel: Kernel) -> float:
 def _narrow_share(kernel: Kernel, profile: Profile) -> float:
     share = profile.tensor.narrow_attention if profile.tensor and BYTES[kernel.format] == 1 else None
     return 1.0 if share is None else float(share)
+
+
+def slots_for_each(profile: Profile, number_format: str, stack: Stack) -> float:
+    """Slots of the tensor units for each one that the stack's attention kernel fills, where its instructions are an older generation's."""
+    older = stack.attention_fma_per_clock
+    return 1.0 if older is None else max(1.0, rate(profile, "tensor", number_format) / older)

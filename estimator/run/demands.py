@@ -9,7 +9,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
-from estimator.run.attention import WHOLE, attention_blocks, attention_tiling
+from estimator.run.attention import WHOLE, attention_blocks, attention_tiling, slots_for_each
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
@@ -27,11 +27,12 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0
     # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included, and of masked parts of blocks
-    blocks = attention_blocks(kernel, work, profile) if kernel.kind == "attention" and work.products else WHOLE
+    fused = kernel.kind == "attention" and bool(work.products)
+    blocks = attention_blocks(kernel, work, profile) if fused else WHOLE
     macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
     return Demand(
         macs=macs,
-        mac_slots=tiling.slots,
+        mac_slots=tiling.slots * (slots_for_each(profile, number_format, stack) if fused and unit == "tensor" else 1.0),
         mac_padding=macs * (blocks.rows - 1),
         mac_format=number_format,
         unit=unit,

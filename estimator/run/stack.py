@@ -37,9 +37,11 @@ class Stack(Section):
     reduction_memory_share: Number
     copy_memory_share: Number
     group_pass_memory_share: Number
+    attention_fma_per_clock: Number | None = None
 
 
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
 
 
 def efficiency_class(kernel: Kernel) -> str:
@@ -49,16 +51,10 @@ def efficiency_class(kernel: Kernel) -> str:
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
-    attention = kind == "attention"
-    shares = {
-        "attention": stack.attention_memory_share,
-        "reduction": stack.reduction_memory_share,
-        "copy": stack.copy_memory_share,
-        GROUP_PASS: stack.group_pass_memory_share,
-    }
+    share = MEMORY_SHARES.get(kind)
     return {
-        "memory_share": shares.get(kind, 1.0),
-        "overlap": stack.softmax_overlap if attention else 1.0,
+        "memory_share": getattr(stack, share) if share else 1.0,
+        "overlap": stack.softmax_overlap if kind == "attention" else 1.0,
         "overhead": stack.kernel_overhead,
         "interval": stack.launch_interval,
     }
