@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from estimator.validation.report import as_json
 from estimator.validation.rows import Row, RowFault
 from estimator.validation.sampling import evenly, sample
 from estimator.validation.signatures import gemm
-from estimator.validation.suites import suite_of
+from estimator.validation.suites import kind_of, suite_of
 from estimator.validation.text import as_text
 
 GEMM = {
@@ -190,10 +191,20 @@ def test_published_rows_are_sound_and_cited():
     rows = published_rows()
     assert len(rows) >= 60
     assert all(one.text("source") for one in rows)
-    assert {"kernels", "microbench", "training", "serving", "diffusion", "inference", "training-runs"} <= {suite_of(one) for one in rows}
     for one in rows:
         if one.text("avg_power_w") and one.text("energy_j_per_unit") and one.time:
             assert math.isclose(one.number("avg_power_w") * one.time, one.energy, rel_tol=0.05)
+
+
+def test_published_rows_are_of_every_kind_a_few_of_each():
+    rows = published_rows()
+    kinds = Counter(kind_of(one) for one in rows)
+    expected = {"kernel", "microbench", "llm_serving", "diffusion", "training_epoch", "training_run", "inference", "host_power"}
+    assert expected <= set(kinds)
+    assert all(kinds[kind] >= 3 for kind in expected)
+    at_rest = [one for one in rows if one.text("op") == "idle"]
+    assert len({one.text("hardware") for one in at_rest}) == len(at_rest) >= 5
+    assert {one.text("op") for one in rows} >= {"idle", "powervirus", "babelstream"}  # rest, peak, and clock against power limits
 
 
 def write(folder, *rows):
