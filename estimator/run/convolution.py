@@ -29,7 +29,9 @@ def is_depthwise(kernel: Kernel) -> bool:
     """Whether every channel has filters of its own, which PyTorch computes directly, one thread for each output."""
     weights = [signature.get("weight") for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)]
     return bool(weights) and all(
-        signature["groups"] > 1 and signature["weight"].shape[1] == 1 for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)
+        signature["groups"] > 1 and signature["weight"].shape[1] == 1
+        for signature in kernel.signatures
+        if signature.op in (PLAIN, BACKWARD)
     )
 
 
