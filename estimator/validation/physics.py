@@ -5,6 +5,7 @@ from tabulate import tabulate
 from estimator.circuit.bottom_up import Figure, figures
 from estimator.units import format_si
 
+COLUMNS = ["node", "energy of", "at", "predicted", "published", "error"]
 SILICON = "multiply-add in silicon"  # whole datapaths: they inform, no bound is asked of them
 ARITHMETIC_RMS, MEMORY_FACTOR = 0.13, 2.5  # exact: bounds of the comparison, not facts
 
