@@ -48,8 +48,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(signature.get("scale_a"), signature.outputs[0]) for signature in kernel.signatures]
-    return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
+    scaled = [(scale, signature) for signature in kernel.signatures if _blocks(scale := signature.get("scale_a"))]
+    return sum(signature.outputs[0].elements * scale.shape[-1] for scale, signature in scaled if scale.format == "fp32")
 
 
 def _blocks(scale: TensorSpec | None) -> bool:

@@ -97,3 +97,8 @@ def test_narrowing_with_scales_keeps_few_bytes_in_flight():
     wide, narrow = spec(8192, 8192), TensorSpec((8192, 8192), "fp8_e4m3")
     kernel = Kernel("est.narrow", "reduction", "forward", "", (Signature("est.narrow", (("input", wide), ("quantize", 2)), (narrow,)),))
     assert demand(kernel).memory_share == STACK.group_pass_memory_share
+
+
+def test_an_operation_that_writes_in_place_has_no_output_and_a_demand_all_the_same():
+    update = Signature("aten._foreach_add_", (("self", spec(64, 64)),), ())
+    assert demand(Kernel("update", "optimizer", "optimizer", "", (update,), (spec(64, 64),), (spec(64, 64),), "bf16")).memory_bytes > 0
