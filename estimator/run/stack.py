@@ -37,6 +37,9 @@ class Stack(Section):
     reduction_memory_share: Number
     copy_memory_share: Number
     attention_fma_per_clock: Number | None = None
+    element_ops: Number | None = None
+    strided_element_ops: Number | None = None
+    pixel_seconds: Second | None = None
 
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
