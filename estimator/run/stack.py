@@ -34,8 +34,13 @@ class Stack(Section):
     copy_memory_share: Number
 
 
+IDLE = "idle"
+
+
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
+    if kind == IDLE:
+        return {}
     attention = kind == "attention"
     shares = {"attention": stack.attention_memory_share, "reduction": stack.reduction_memory_share, "copy": stack.copy_memory_share}
     return {
