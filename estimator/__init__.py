@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from estimator.model.transform import route as route
     from estimator.report.estimate import Estimate as Estimate
     from estimator.run.parallel import Parallel as Parallel
+    from estimator.run.serving import Serving as Serving
     from estimator.run.settings import Inference as Inference
     from estimator.run.settings import Training as Training
 
@@ -36,6 +37,7 @@ _HOME = {
     "EstimatorError": "estimator.errors",
     "Inference": "estimator.run.settings",
     "Parallel": "estimator.run.parallel",
+    "Serving": "estimator.run.serving",
     "Training": "estimator.run.settings",
     "compare": "estimator.api",
     "estimate": "estimator.api",

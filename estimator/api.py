@@ -9,13 +9,16 @@ from estimator.errors import InvalidSetting, MissingInputs
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
+from estimator.model.published import EXPERTS_ALONE, stored
 from estimator.model.trace import Trace
-from estimator.model.transform import quantize, route
+from estimator.model.transform import SKIP, quantize, route
 from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
 from estimator.run.formats import multiplies
+from estimator.run.parallel import Parallel
 from estimator.run.plan import plan
+from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
 
@@ -25,8 +28,9 @@ Hardware = str | Path | Mapping[str, Any] | Profile
 def estimate(
     model: Any,
     hw: Hardware = "H100",
-    run: Inference | Training | None = None,
+    run: Inference | Training | Serving | None = None,
     *,
+    parallel: Parallel | None = None,
     inputs: Any = None,
     stack: str | None = None,
     weights: str | None = None,
@@ -37,25 +41,29 @@ def estimate(
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
-    `run`: `Inference` (default) or `Training`. `stack`: "eager", "compiled" or "serving"; by default serving for generating
-    language models, else eager. `weights`: how inference holds the weights of matrix products, "int8", "int4", "fp8", "mxfp4" or
-    "nvfp4" (see `quantize`, which also takes a group size; `prune` makes a model sparse or smaller); by default as traced.
+    `run`: `Inference` (default), `Serving` or `Training`; `parallel` spreads it over devices, see `Parallel`. `stack`: "eager",
+    "compiled", "serving" or "vllm-0.5"; by default serving for generating language models, else eager. `weights`: how inference holds the
+    weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see
+    `quantize`, which also takes a group size; `prune` makes a model sparse or smaller).
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
     profile = load_profile(hw)
     run = Inference() if run is None else run
-    if not isinstance(run, (Inference, Training)):
-        raise InvalidSetting(f"run={run!r}: expected Inference(…) or Training(…)")
+    if isinstance(model, str):
+        model, named = stored(model)
+        weights = weights if weights is not None or isinstance(run, Training) else named
+    if not isinstance(run, (Inference, Training, Serving)):
+        raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…) or Training(…)")
     subject = route(_resolve(model, run, inputs), routing)
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
     software = load_stack(stack or _default_stack(subject, run))
-    return assemble(subject, plan(subject, run, profile, software), run, profile, software)
+    return assemble(subject, plan(subject, run, profile, software, parallel), run, profile, software)
 
 
-def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | None = None, **settings: Any) -> list[Estimate]:
+def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | Serving | None = None, **settings: Any) -> list[Estimate]:
     """One `Estimate` for each hardware in `hw`, in that order; further arguments as for `estimate`."""
     if isinstance(hw, (str, Path, Mapping, Profile)):
         raise InvalidSetting(f"hw={hw!r}: expected a list of hardware to compare; use estimate() for one")
@@ -65,7 +73,7 @@ def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | None
 def sweep(
     model: Any,
     hw: Sequence[Hardware] | Hardware,
-    run: type[Inference] | type[Training] = Inference,
+    run: type[Inference] | type[Training] | type[Serving] = Inference,
     *,
     stack: str | None = None,
     **grids: Any,
@@ -88,7 +96,7 @@ def sweep(
     return rows
 
 
-def _resolve(model: Any, run: Inference | Training, inputs: Any) -> Architecture | Trace:
+def _resolve(model: Any, run: Inference | Training | Serving, inputs: Any) -> Architecture | Trace:
     """A lifted architecture where sizes may vary, or a trace of a module at the sizes of its inputs."""
     if isinstance(model, (Architecture, Trace)):
         return model
@@ -109,15 +117,15 @@ def _resolve(model: Any, run: Inference | Training, inputs: Any) -> Architecture
     raise InvalidSetting(f"model={model!r}: expected an architecture name, a torch.nn.Module, a Hugging Face configuration or a Trace")
 
 
-def _quantized(subject: Architecture | Trace, weights: str, run: Inference | Training, profile: Profile) -> Architecture | Trace:
+def _quantized(subject: Architecture | Trace, weights: str, run: Inference | Training | Serving, profile: Profile) -> Architecture | Trace:
     """Packed weights; activations are narrowed too where the scheme does so and the chip multiplies them as they are."""
     if isinstance(run, Training):
         raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
     native = multiplies(scheme(weights).activation, profile)
-    return quantize(subject, weights, activations=native)
+    return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
 
 
-def _trace(model: Any, run: Inference | Training, inputs: Any) -> Trace:
+def _trace(model: Any, run: Inference | Training | Serving, inputs: Any) -> Trace:
     from estimator.model.tracing import trace
 
     positional = () if isinstance(inputs, Mapping) else tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
@@ -127,6 +135,6 @@ def _trace(model: Any, run: Inference | Training, inputs: Any) -> Trace:
     return trace(model, *positional, **keywords)
 
 
-def _default_stack(subject: Architecture | Trace, run: Inference | Training) -> str:
+def _default_stack(subject: Architecture | Trace, run: Inference | Training | Serving) -> str:
     generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
-    return "serving" if generates and isinstance(run, Inference) else "eager"
+    return "serving" if generates and not isinstance(run, Training) else "eager"

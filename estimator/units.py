@@ -77,6 +77,11 @@ def format_si(value: float, unit: str = "", digits: int = 3) -> str:
     return f"{mantissa} {symbol}{unit}".strip()
 
 
+def format_change(fraction: float) -> str:
+    """A relative change in whole percent, with its sign where it has one: `-0.013` → "-1%", `0.004` → "0%"."""
+    return text if (text := f"{fraction:+.0%}").strip("+-") != "0%" else "0%"
+
+
 def require_positive(name: str, value: float) -> float:
     """`value` as given if it is a finite number above zero; raises `InvalidSetting` otherwise."""
     return _require(name, value, "above zero", lambda x: x > 0)

@@ -1,11 +1,17 @@
 """The command line says what the library says."""
 
 import json
+import subprocess
+import sys
+from importlib import import_module
 
 import pytest
 
 from estimator.__main__ import main
+from estimator.cli import COMMANDS
 from estimator.report.estimate import Estimate
+from estimator.units import format_change
+from tests.lint.source import ROOT
 
 ASK = ["gpt2", "--hw", "H100", "--batch", "2", "--prompt-tokens", "32", "--output-tokens", "4"]
 
@@ -52,3 +58,30 @@ def test_a_wrong_name_is_one_line_without_a_traceback(capsys):
 def test_the_catalogues_are_listed(capsys, command, expected):
     assert main([command]) == 0
     assert expected in capsys.readouterr().out
+
+
+def test_long_sources_of_models_are_wrapped_to_a_page(capsys):
+    assert main(["models"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 140
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0.254, "+25%"), (-0.5, "-50%"), (0.004, "0%"), (-0.004, "0%"), (0.0, "0%")])
+def test_a_change_that_rounds_to_nothing_has_no_sign(fraction, text):
+    assert format_change(fraction) == text
+
+
+def test_without_arguments_the_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as done:
+        main([])
+    assert done.value.code == 0
+    shown = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"  {name} " in shown
+        assert callable(import_module(f"estimator.cli.{name.replace('-', '_')}").run)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    piped = f"{sys.executable} -m estimator profiles show H100 | head -1"
+    done = subprocess.run(piped, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("NVIDIA H100")
+    assert done.stderr == ""

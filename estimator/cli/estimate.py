@@ -6,41 +6,52 @@ from typing import Any
 from tabulate import tabulate
 
 from estimator.api import estimate
+from estimator.cli import COMMANDS
 from estimator.errors import InvalidSetting
 from estimator.run.settings import OPTIMIZERS, Inference, Training
 from estimator.units import format_si
 
+EXAMPLES = """examples:
+  python -m estimator llama-3.1-8b --hw H100 --batch 8
+  python -m estimator gpt2 --hw A100 --train --batch 8 --steps 1000
+  python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component"""
+
 
 def _parser() -> argparse.ArgumentParser:
+    others = "\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m estimator",
-        description="Predict the energy of running a model; nothing is run on real hardware.",
-        epilog="Other commands: models, profiles, check, validate, what-if, measure.",
+        usage="python -m estimator MODEL [--hw HW] [option …]\n       python -m estimator COMMAND [--help]",
+        description="Predict how many joules running a model takes, and where they go; nothing is run on real hardware.",
+        epilog=f"commands:\n{others}\n\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_run_options(parser)
-    add = parser.add_argument
-    add("--by", help="print only the rows of one grouping: phase, component, layer, module, op, kernel, event, bound")
-    add("--json", action="store_true", help="print the whole estimate as JSON")
+    add = parser.add_argument_group("what is printed").add_argument
+    add("--by", metavar="WHAT", help="only the rows of one grouping: phase, component, layer, module, op, kernel, event, bound")
+    add("--json", action="store_true", help="the whole estimate as JSON")
     return parser
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What is run on what: the options that every command about one run shares; `run_of` reads them."""
     add = parser.add_argument
-    add("model", help="a bundled architecture, such as llama-3.1-8b")
+    add("model", metavar="MODEL", help="a bundled architecture, such as llama-3.1-8b; `python -m estimator models` lists them")
     add("--hw", default="H100", help="hardware: a name, an alias or a TOML file (default: %(default)s)")
-    add("--batch", type=int, help="sequences or samples together")
-    add("--prompt-tokens", type=int)
-    add("--output-tokens", type=int)
-    add("--cached-tokens", type=int, help="prompt tokens found in a prefix cache")
-    add("--requests", type=int)
+    add("--batch", type=int, metavar="N", help="sequences or samples together (default: 1)")
+    add("--stack", metavar="NAME", help="software: eager, compiled or serving (default: serving for generation, else eager)")
+    add("--routing", default="balanced", metavar="HOW", help="how tokens spread over experts: balanced or zipf")
+    add = parser.add_argument_group("inference").add_argument
+    add("--prompt-tokens", type=int, metavar="N", help=f"of each sequence (default: {Inference.prompt_tokens})")
+    add("--output-tokens", type=int, metavar="N", help=f"of each sequence (default: {Inference.output_tokens})")
+    add("--cached-tokens", type=int, metavar="N", help="prompt tokens found in a prefix cache (default: 0)")
+    add("--requests", type=int, metavar="N", help="how often it is all repeated (default: 1)")
+    add("--weights", metavar="FORMAT", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4 (default: as the model is)")
+    add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
-    add("--steps", type=int, help="optimizer steps (with --train)")
-    add("--sequence-tokens", type=int, help="training sequence length (with --train)")
-    add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (with --train)")
-    add("--weights", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4")
-    add("--routing", default="balanced", help="how tokens spread over experts: balanced or zipf")
-    add("--stack", help="software stack: eager, compiled or serving")
+    add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
+    add("--sequence-tokens", type=int, metavar="N", help=f"length of a training sequence (default: {Training.sequence_tokens})")
+    add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: {Training.optimizer})")
 
 
 INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests")

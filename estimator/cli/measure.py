@@ -12,13 +12,15 @@ from tabulate import tabulate
 
 from estimator import __version__
 from estimator.errors import InvalidSetting, MissingDependency
+from estimator.hardware.catalogue import known_as
 from estimator.measurement.campaign import Campaign, foretold, foretold_cells, measure
 from estimator.measurement.meter import Meter, require_free
 from estimator.measurement.meters import TRIED_IN_TURN, open_meter
 from estimator.measurement.suites import rows_of, suite_names
 from estimator.measurement.tidy import Site, require_new, write_whole
 from estimator.measurement.window import Bench, Measured, Plan
-from estimator.units import format_si
+from estimator.units import format_change, format_si
+from estimator.validation.hardware import profile_name
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
 
@@ -80,13 +82,14 @@ def bench_for(meter: Meter, device: int | None) -> Bench:
     except ImportError as error:
         raise MissingDependency(f"measuring runs the work in PyTorch, which cannot be imported: {error}") from error
     if meter.kind == "nvidia":
-        return bench.of_gpu(meter.facts()["uuid"])
+        return bench(uuid=meter.facts()["uuid"])
     return bench("cpu" if meter.kind == "rapl" else f"cuda:{device or 0}")  # torch for ROCm says cuda, too
 
 
 def _measure(rows: list[Row], plan: Plan, meter: Meter, bench: Bench, options: argparse.Namespace) -> int:
     site = Site.of(meter, f"python -m estimator measure {__version__}", options.hw, date=time.strftime("%Y-%m-%d"), **_versions())
     placed = [site.placed(row) for row in rows]
+    _require_profile(site.hardware, options.predict)
     said: dict[str, Any] = foretold(placed) if options.predict else {}
     if options.predict:
         before = options.out.with_suffix(".predicted.csv")
@@ -109,6 +112,15 @@ def _measure(rows: list[Row], plan: Plan, meter: Meter, bench: Bench, options: a
     return 0
 
 
+def _require_profile(hardware: str, predict: bool) -> None:
+    """Rows of hardware that nobody described can be measured, but not predicted."""
+    if known_as(profile_name(hardware)) is None:
+        hint = f"the catalogue has no part called {hardware!r}: say with --hw NAME which of `python -m estimator profiles` stands for it"
+        if predict:
+            raise InvalidSetting(hint)
+        print(f"note: {hint}; else validate cannot predict these rows")
+
+
 def _foretold(row: Row, said: dict[str, Any]) -> dict[str, str]:
     cells = foretold_cells(row, said[row.row_id]) if row.row_id in said else {}
     return {name: value for name, value in cells.items() if name.startswith("predicted_")}
@@ -123,7 +135,7 @@ def _told(row: Row, outcome: Measured | str, said: Prediction | Steady | str | N
         figures += [format_si(outcome.time, "s"), f"{format_si(outcome.energy, 'J')} per {row.text('unit')}"]
     if said is not None and not isinstance(said, str) and said.energy is not None:
         error = said.energy / (outcome.power if per_second else outcome.energy) - 1
-        figures.append(f"predicted {format_si(said.energy, 'W' if per_second else 'J')} ({error:+.0%})")
+        figures.append(f"predicted {format_si(said.energy, 'W' if per_second else 'J')} ({format_change(error)})")
     return ", ".join(figures) + ("" if outcome.steady else "; unsteady")
 
 

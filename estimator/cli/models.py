@@ -7,6 +7,8 @@ from tabulate import tabulate
 from estimator.model.architecture import list_models, load_architecture
 from estimator.units import format_si
 
+WIDTH = 70  # exact: columns of running text
+
 
 def run(given: list[str]) -> int:
     """List the bundled architectures."""
@@ -16,6 +18,7 @@ def run(given: list[str]) -> int:
         tabulate(
             [[m.name, m.kind, format_si(m.parameters, ""), m.format, m.source] for m in models],
             ["name", "kind", "parameters", "format", "source"],
+            maxcolwidths=[None, None, None, None, WIDTH],
         )
     )
     return 0

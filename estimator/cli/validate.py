@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 
 from estimator.errors import InvalidSetting, unknown_name
+from estimator.validation.calibration.leave_out import GROUPS, leave_out
+from estimator.validation.calibration.leave_out import as_json as leave_out_json
+from estimator.validation.calibration.leave_out import as_text as leave_out_text
 from estimator.validation.evaluate import LABELS, evaluate
 from estimator.validation.plot import scatter
 from estimator.validation.published import published_rows
@@ -14,6 +17,7 @@ from estimator.validation.rows import Row
 from estimator.validation.sampling import sample
 from estimator.validation.suites import NAMES, suite_of
 
+LEFT_OUT = 100  # exact: rows of each suite that --leave-out refits unless told otherwise
 GROUPINGS = ("hardware", "model", "cap", "file", *LABELS)
 
 
@@ -33,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--by", help=f"group by these, joined by commas: {', '.join(GROUPINGS)}")
     add("--limit", type=int, metavar="N", help="at most N rows of each suite, evenly spaced")
+    add("--leave-out", metavar="GROUP", help=f"also refit the constants without each {' or '.join(GROUPS)} in turn, and predict it")
     add("--no-intervals", action="store_true", help="leave out the shares inside the 50 and 90 % intervals: three times as fast")
     add("--json", type=Path, metavar="FILE", help="write everything as JSON (see estimator.validation.report)")
     add("--plot", type=Path, metavar="FILE.svg", help="write predicted against measured as a picture")
@@ -53,8 +58,14 @@ def run(given: list[str]) -> int:
     if options.limit is not None and len(taken) < len(chosen):
         print(f"{len(taken)} of {len(chosen)} rows, evenly spaced: at most {options.limit} of each suite\n")
     print(as_text(done, by))
+    data = as_json(done, by)
+    if options.leave_out:
+        limit = options.limit or LEFT_OUT
+        compared = leave_out(chosen, options.leave_out, limit)
+        print(f"\n{leave_out_text(compared, options.leave_out)}\nOn at most {limit} rows of each suite that can be predicted.")
+        data["left_out"] = leave_out_json(compared)
     if options.json:
-        options.json.write_text(json.dumps(as_json(done, by), indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     if options.plot:
         options.plot.write_text(scatter(done.results), encoding="utf-8")
     return 1 if done.faults else 0

@@ -18,7 +18,7 @@ from estimator.model.transform.schemes import scheme
 from estimator.report.estimate import Estimate
 from estimator.run.formats import multiplies
 from estimator.transistor.nodes import list_nodes
-from estimator.units import format_si
+from estimator.units import format_change, format_si
 
 WIDTH = 60  # exact: columns in which a reason is wrapped
 PRUNED = 0.25  # exact: the share that the examples of pruning take out
@@ -134,8 +134,8 @@ def _family(model: Architecture) -> str:
 def _table(usual: Estimate, rows: list[Change]) -> str:
     cells: list[list[Any]] = [["as it is", format_si(usual.energy, "J"), "", format_si(usual.time, "s"), "", ""]]
     cells += [
-        [row.name, format_si(row.energy, "J"), f"{row.energy / usual.energy - 1:+.0%}", format_si(row.time, "s"),
-         f"{row.time / usual.time - 1:+.0%}", row.reason]
+        [row.name, format_si(row.energy, "J"), format_change(row.energy / usual.energy - 1), format_si(row.time, "s"),
+         format_change(row.time / usual.time - 1), row.reason]
         for row in rows
     ]  # fmt: skip
     columns = ["what if", "energy", "change", "time", "change", "why"]

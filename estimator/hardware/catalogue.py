@@ -43,11 +43,15 @@ def _aliases(root: Path) -> dict[str, Path]:
     return names
 
 
+def known_as(name: str) -> Path | None:
+    """The file of a device by its exact name or alias, None where no device is called so."""
+    return next((path for root in roots() if (path := _aliases(root).get(name.lower()))), None)
+
+
 def find_profile(name: str) -> Path:
     """The file of a device by its name or alias; raises `UnknownName` with the nearest names."""
-    for root in roots():
-        if path := _aliases(root).get(name.lower()):
-            return path
+    if path := known_as(name):
+        return path
     known = {name for root in roots() for name in (*_devices(root), *(alias.upper() for alias in _aliases(root)))}
     raise unknown_name("hardware", name, known, HINT)
 

@@ -8,8 +8,10 @@ class Demand:
     """One launch of a kernel.
 
     `macs` are the multiply-adds that run, `mac_slots` those that the occupied units could have run in the same time (tile
-    and wave quantisation make it larger), and `unit` says where: "tensor" or "vector". Bytes count what crosses each level:
+    and wave quantisation make it larger), and `unit` says where: "tensor" or "vector". `mac_padding` are multiply-adds with zeros that fill
+    a matrix instruction: operands are delivered to them, but nothing is added. Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
+    `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
     `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
     work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
     `interval` the shortest time between two launches that the host allows. `link_bytes` are sent over the device's `link`, in `link_steps`
@@ -18,6 +20,7 @@ class Demand:
 
     macs: float = 0.0
     mac_slots: float = 0.0
+    mac_padding: float = 0.0
     mac_format: str = "fp32"
     unit: str = "tensor"
     vector_ops: float = 0.0
@@ -26,6 +29,7 @@ class Demand:
     shared_bytes: float = 0.0
     l2_bytes: float = 0.0
     memory_bytes: float = 0.0
+    rounds: float = 0.0
     memory_share: float = 1.0
     overlap: float = 1.0
     overhead: float = 0.0

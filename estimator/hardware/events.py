@@ -50,12 +50,12 @@ def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str,
         yield from _operations(demand.macs, full_adders("fma", demand.mac_format), profile)
     elif demand.macs and unit is not None:
         width = storage_bits(demand.mac_format) / REFERENCE_BITS
-        length = unit.dot_length / width
+        length, delivered = unit.dot_length / width, demand.macs + demand.mac_padding
         yield TENSOR, "full_adder", demand.macs * full_adders("dot", demand.mac_format, dot_length=length)
-        yield TENSOR, "flip_flop_bit", demand.macs * unit.latch_bits_per_mac * width
-        yield REGISTERS, "register_bit", demand.macs * unit.register_bits_per_mac * width
-        yield SHARED, "shared_bit", demand.macs * unit.shared_bits_per_mac * width
-        yield ISSUE, "instruction", demand.macs / (unit.macs_per_instruction / width)
+        yield TENSOR, "flip_flop_bit", delivered * unit.latch_bits_per_mac * width
+        yield REGISTERS, "register_bit", delivered * unit.register_bits_per_mac * width
+        yield SHARED, "shared_bit", delivered * unit.shared_bits_per_mac * width
+        yield ISSUE, "instruction", delivered / (unit.macs_per_instruction / width)
 
 
 def _lane_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:

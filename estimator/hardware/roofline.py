@@ -55,7 +55,9 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
     core, memory, link = resource if busy >= l2 else "L2", memory_seconds(demand, profile), exchange_seconds(demand, profile)
     open_ = demand.exposed
-    return Duration(open_ * max(busy, l2), core, memory, open_ * demand.overhead, open_ * demand.interval, link)
+    return Duration(
+        open_ * (max(busy, l2) + fill_cycles(demand, profile)), core, memory, open_ * demand.overhead, open_ * demand.interval, link
+    )
 
 
 def exchange_seconds(demand: Demand, profile: Profile) -> float:
@@ -83,6 +85,12 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
     if profile.l2.bandwidth is not None:
         cycles["L2"] = demand.l2_bytes / (profile.l2.bandwidth * profile.achievable.l2)
     return cycles
+
+
+def fill_cycles(demand: Demand, profile: Profile) -> float:
+    """Core clock cycles in which multiprocessors wait for a tile's first operands and for its last result."""
+    fill = profile.tensor.tile_fill if profile.tensor else None
+    return demand.rounds * fill if fill is not None else 0.0
 
 
 def rate(profile: Profile, unit: str, number_format: str) -> float:

@@ -100,6 +100,9 @@ class Tensor(Section):
     tile_m: Number = Field(description="rows of the largest output tile")
     tile_n: Number = Field(description="columns of the largest output tile")
     tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")
+    tile_fill: Number | None = Field(
+        default=None, description="clocks from one tile's last product to the next one's first, not overlapped"
+    )
 
 
 class Vector(Section):

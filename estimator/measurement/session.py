@@ -19,7 +19,7 @@ from estimator.measurement.meters import open_meter
 from estimator.measurement.recorder import PERIOD, Recorder
 from estimator.report.estimate import Estimate
 from estimator.run.settings import Inference, Training
-from estimator.units import format_si
+from estimator.units import format_change, format_si
 from estimator.validation.hardware import limited, profile_name
 
 FIGURES = {"energy": "J", "time": "s", "power": "W"}
@@ -146,7 +146,7 @@ class Session:
     def _comparison(self, measured: list[list[str]], predicted: Estimate) -> str:
         low, high = predicted.interval()
         rows = [
-            [*cells, format_si(getattr(predicted, name), unit), f"{error:+.0%}"]
+            [*cells, format_si(getattr(predicted, name), unit), format_change(error)]
             for cells, (name, unit), error in zip(measured, FIGURES.items(), self.errors.values())
         ]
         table = tabulate(rows, ["", "measured", "predicted", "error"], disable_numparse=True, colalign=("left", "right", "right", "right"))

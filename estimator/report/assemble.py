@@ -11,6 +11,7 @@ from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan
+from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training, describe
 from estimator.run.stack import Stack, matrix_format
 from estimator.run.uncertainty import kind_of, structural_error
@@ -19,9 +20,9 @@ from estimator.units import KELVIN_AT_ZERO_CELSIUS
 MATRIX_KINDS = ("matmul", "attention", "convolution")
 
 
-def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training, profile: Profile, stack: Stack) -> Estimate:
+def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training | Serving, profile: Profile, stack: Stack) -> Estimate:
     """The `Estimate` of a plan."""
-    notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile, stack), *_standing_notes(profile, stack)]
+    notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile, stack), *_standing_notes(profile, stack, plan.devices)]
     return Estimate(
         model=subject.name,
         hardware=profile.name,
@@ -32,6 +33,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Trainin
         samples=plan.samples,
         steps=plan.steps,
         parameters=subject.parameters,
+        service=plan.service,
         coverage=_unknown(plan.kernels),
         assumptions=tuple(dict.fromkeys(notes)),
         numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_structural(run, stack)),
@@ -51,7 +53,7 @@ def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:
     return (_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
 
 
-def _structural(run: Inference | Training, stack: Stack) -> Iterable[Source]:
+def _structural(run: object, stack: Stack) -> Iterable[Source]:
     return (_source(path, value) for path, value in structural_error(kind_of(run, stack.name)).items())
 
 
@@ -81,13 +83,17 @@ def _format_notes(kernels: Iterable[Kernel], profile: Profile, stack: Stack) -> 
     ]
 
 
-def _standing_notes(profile: Profile, stack: Stack) -> list[str]:
+def _devices(count: int) -> str:
+    return "one device" if count == 1 else f"{count} devices"
+
+
+def _standing_notes(profile: Profile, stack: Stack, devices: int) -> list[str]:
     celsius = profile.thermal.ambient - KELVIN_AT_ZERO_CELSIUS
     cooling = f"coolant or air enters at {celsius:.0f} °C" if profile.thermal.resistance else f"the junction is held at {celsius:.0f} °C"
     operands = "like random data" if float(profile.activity) == 1 else f"{profile.activity:.3g} times as often as random data"
     return [
         *profile.what_if,
-        f"hardware is {profile.name}; one device, board energy only: host, network and cooling are not included",
+        f"hardware is {profile.name}; {_devices(devices)}, board energy only: host, network and cooling are not included",
         f"software stack {stack.name}: {stack.notes}",
         f"operands toggle {operands}; {cooling}",
     ]

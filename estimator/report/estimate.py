@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import fsum
@@ -36,7 +36,9 @@ class Estimate:
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
     `tokens`, `samples` and `steps` are 0 where the run has none. `coverage` maps each operation without a rule to how often
-    it was met (empty: every operation was counted exactly). `spread` is the `uncertainty` that JSON brought, if it did.
+    it was met (empty: every operation was counted exactly). `service` is what callers of a served
+    model notice, by name: requests and tokens a second, seconds to the first token and between tokens by percentile, requests in flight,
+    joules for each request, prompt token and output token. `spread` is the `uncertainty` that JSON brought, if it did.
     """
 
     model: str
@@ -51,6 +53,7 @@ class Estimate:
     coverage: dict[str, int] | None = None
     assumptions: tuple[str, ...] = ()
     numbers: tuple[Source, ...] = ()
+    service: Mapping[str, float] | None = None
     spread: Uncertainty | None = field(default=None, repr=False, compare=False)
 
     @cached_property

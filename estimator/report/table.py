@@ -46,7 +46,24 @@ def heading(estimate: "Estimate") -> str:
     counted = [
         f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)
     ]
-    return "\n".join(line for line in [*lines, " · ".join(counted), _wrapped([contributors(estimate)])] if line)
+    return "\n".join(line for line in [*lines, " · ".join(counted), service(estimate), _wrapped([contributors(estimate)])] if line)
+
+
+def service(estimate: "Estimate") -> str:
+    """What callers of a served model notice; empty for other runs."""
+    if not estimate.service:
+        return ""
+    given = estimate.service
+    times = [
+        f"{title} {format_si(given[f'{name}_p50'], 's')} (p99 {format_si(given[f'{name}_p99'], 's')})"
+        for title, name in (("first token", "time_to_first_token"), ("between tokens", "inter_token_latency"))
+    ]
+    joules = [f"{format_si(given[f'energy_per_{one}_token'], 'J')} per {one} token" for one in ("output", "prompt")]
+    first = [
+        f"{given['in_flight']:.3g} in flight", f"{given['requests_per_second']:.3g} requests/s",
+        f"{given['output_tokens_per_second']:.4g} tokens/s", *times,
+    ]  # fmt: skip
+    return " · ".join(first) + "\n" + " · ".join([*joules, f"{format_si(given['energy_per_1000_requests'], 'J')} per 1000 requests"])
 
 
 def _aside(estimate: "Estimate") -> str:

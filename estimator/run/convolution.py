@@ -27,10 +27,8 @@ def with_relayouts(kernel: Kernel, profile: Profile, stack: Stack) -> tuple[Kern
 
 def is_depthwise(kernel: Kernel) -> bool:
     """Whether every channel has filters of its own, which PyTorch computes directly, one thread for each output."""
-    weights = [signature.get("weight") for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)]
-    return bool(weights) and all(
-        signature["groups"] > 1 and signature["weight"].shape[1] == 1 for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)
-    )
+    mine = [signature for signature in kernel.signatures if signature.op in (PLAIN, BACKWARD)]
+    return bool(mine) and all(signature["groups"] > 1 and signature["weight"].shape[1] == 1 for signature in mine)
 
 
 def depthwise_l2_bytes(kernel: Kernel, work: Work) -> float:
@@ -44,7 +42,7 @@ def depthwise_l2_bytes(kernel: Kernel, work: Work) -> float:
 
 
 def filling(products: Sequence[MatrixProduct], stack: Stack) -> float:
-    """Time of a convolution's products over that of their multiply-adds: each tile fills and drains its pipeline once, k deep in between."""
+    """Time of a convolution's products over that of their multiply-adds: each tile fills and drains its pipeline once, k deep between."""
     flop = sum(product.flop for product in products)
     return sum(product.flop * (1 + stack.convolution_fill / product.k) for product in products) / flop if flop else 1.0
 

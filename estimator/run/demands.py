@@ -7,12 +7,13 @@ from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
+from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
 from estimator.run.attention import attention_l2_bytes, attention_slots
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, matrix_format, terms
-from estimator.run.tiling import best_tiling, operand_bytes
+from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
@@ -21,19 +22,25 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     if is_depthwise(kernel):
         return _depthwise(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
-    slots, l2_bytes, memory_bytes = _matrix_traffic(kernel, work, unit, number_format, profile)
+    tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
     if kernel.kind == "convolution":
-        slots *= filling(work.products, stack)
+        tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
+    # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included
+    macs, rows = work.tensor_flop / 2, 1.0
+    if kernel.kind == "attention" and macs:
+        rows = tiling.slots / macs
     return Demand(
-        macs=work.tensor_flop / 2,
-        mac_slots=slots,
+        macs=macs,
+        mac_slots=tiling.slots,
+        mac_padding=macs * (rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop,
-        special_ops=work.special_flop,
+        vector_ops=work.vector_flop * rows,
+        special_ops=work.special_flop * rows,
         vector_format=lane_format(kernel.format),
-        l2_bytes=l2_bytes,
-        memory_bytes=memory_bytes - resident_bytes(kernel, work, profile, stack),
+        l2_bytes=tiling.l2_bytes,
+        rounds=tiling.rounds,
+        memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack),
         **terms(kernel.kind, stack),
     )
 
@@ -64,17 +71,19 @@ def side_by_side(products: Sequence[MatrixProduct]) -> tuple[MatrixProduct, ...]
     return tuple(replace(shape, n=n) for shape, n in merged.items())
 
 
-def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile) -> tuple[float, float, float]:
-    """Slots, L2 bytes and memory bytes of one launch; what is not a matrix product moves each byte once."""
+def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, profile: Profile) -> Tiling:
+    """Slots, bytes and rounds of tiles of one launch; what is not a matrix product moves each byte once."""
     moved = work.read + work.write
     if not work.products:
-        return 0.0, moved, moved
+        return Tiling(0.0, moved, moved)
     width = BYTES[kernel.format]
     if kernel.kind == "attention":
-        return attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved
+        return Tiling(attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved)
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
-    tilings = [best_tiling(product, width, profile, speed) for product in products]
-    slots = sum(tiling.slots for tiling in tilings)
-    reread = max(sum(tiling.memory_bytes for tiling in tilings) - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
-    return slots, max(moved, sum(tiling.l2_bytes for tiling in tilings)), moved + reread
+    if kernel.signatures[0].op in GROUPED:
+        cut = grouped_tiling(products, width, profile, speed, kernel.signatures[0].get("zipf") is not None)
+    else:
+        cut = together([best_tiling(product, width, profile, speed) for product in products])
+    reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
+    return replace(cut, l2_bytes=max(moved, cut.l2_bytes), memory_bytes=moved + reread)

@@ -9,22 +9,25 @@ from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.settings import Inference
 from estimator.run.stack import Stack
 
+Pass = tuple[str, tuple[Kernel, ...], float, float, float]
 SEGMENTS = 8  # exact: decode is cut into this many stretches of equal length, each priced at its mean context
 
 
 def inference_phases(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> list[Phase]:
     """Phases of `run`: prefill and decode where the model generates, else forward; and the time spent waiting for the host."""
+    passes = list(inference_passes(model, run, stack, run.batch))
+    phases = [price(name, kernels, profile, stack, steps=count) for name, kernels, count, _, _ in passes]
+    return [*phases, host_gaps(profile, stack, steps=sum(count for _, _, count, _, _ in passes), sequences=run.batch)]
+
+
+def inference_passes(model: Architecture, run: Inference, stack: Stack, batch: int) -> Iterator[Pass]:
+    """Passes through the model, of `batch` sequences: (phase, kernels, how often, tokens through the layers, tokens through the head)."""
     first = {"causal-lm": "prefill", "encoder-decoder": "encode"}.get(model.kind, "forward")
-    sizes: dict[str, float] = {"batch": run.batch, "sequence": run.prompt_tokens - run.cached_tokens, "source": run.prompt_tokens}
-    kernels = _kernels(model, first, stack, sizes)
-    name = "forward" if first == "forward" else "prefill"
-    phases = [price(name, kernels, profile, stack, steps=run.requests)]
-    steps = run.requests
+    sizes: dict[str, float] = {"batch": batch, "sequence": run.prompt_tokens - run.cached_tokens, "source": run.prompt_tokens}
+    rows = batch * (run.prompt_tokens - run.cached_tokens)
+    yield "forward" if first == "forward" else "prefill", _kernels(model, first, stack, sizes), run.requests, rows, batch
     for count, past in _decode_steps(model, run):
-        kernels = _kernels(model, "decode", stack, sizes | {"past": past})
-        phases.append(price("decode", kernels, profile, stack, steps=count * run.requests))
-        steps += count * run.requests
-    return [*phases, host_gaps(profile, stack, steps=steps, sequences=run.batch)]
+        yield "decode", _kernels(model, "decode", stack, sizes | {"past": past}), count * run.requests, batch, batch
 
 
 def _kernels(model: Architecture, program: str, stack: Stack, sizes: dict[str, float]) -> tuple[Kernel, ...]:

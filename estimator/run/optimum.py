@@ -85,7 +85,7 @@ class _Search:
     """A run at any clock; each phase is solved once at full speed and, below the clock that it settles at, by one balance."""
 
     def __init__(self, phases: Sequence[Phase], objective: str, limit: float | None) -> None:
-        self.bases = [phase.basis for phase in phases if phase.basis is not None]
+        self.bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.loads]
         self.settled = [settle(basis.profile, basis.loads) for basis in self.bases]
         self.objective, self.limit = objective, limit
         self.profile = self.bases[0].profile
@@ -95,7 +95,7 @@ class _Search:
     def trial(self, clock: float) -> Trial:
         points = [self._point(index, clock) for index in range(len(self.bases))]
         times = [elapsed(basis.loads, point) for basis, point in zip(self.bases, points)]
-        energy = sum(point.power * time for point, time in zip(points, times))
+        energy = sum(basis.devices * point.power * time for basis, point, time in zip(self.bases, points, times))
         return Trial(clock, voltage_at(self.profile, clock), energy, sum(times))
 
     def _point(self, index: int, clock: float) -> OperatingPoint:

@@ -1,7 +1,7 @@
 """A phase of a run: kernels that repeat under one operating point, each with its time and its joules by event."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
@@ -14,7 +14,7 @@ from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, host_seconds
 
-HOST, COMMUNICATION = "host", "communication"
+HOST, COMMUNICATION, WAITING = "host", "communication", "waiting"
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
 
@@ -40,7 +40,8 @@ class Entry:
 class Basis:
     """What a phase was priced from, so that it can be priced at another clock or with other numbers, its kernels left alone.
 
-    `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to.
+    `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to. All is that of one of
+    `devices` alike. Without loads, the phase was priced together with the one before it.
     """
 
     profile: Profile
@@ -49,6 +50,7 @@ class Basis:
     demands: tuple[Demand, ...] = ()
     kinds: tuple[str, ...] = ()
     sequences: float = 0.0
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,52 @@ def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
 
 def price_asked(name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0) -> Phase:
     """Time and energy of what is `items`, one after the other, `steps` times over; `sequences` are those that the host sees to."""
+    (phase,) = price_together({name: items}, profile, stack, steps=steps, sequences=sequences)
+    return phase
+
+
+def price_together(
+    groups: Mapping[str, Sequence[Asked]], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0
+) -> list[Phase]:
+    """A phase for each of `groups`, which alternate so fast that one operating point holds for all.
+
+    The first phase keeps what all of them were priced from.
+    """
+    items = [item for group in groups.values() for item in group]
     loads = tuple(Load(item.launches * steps, count_events(item.demand, profile), duration(item.demand, profile)) for item in items)
     point = settle(profile, loads)
-    entries = tuple(_entry(item, load, profile, point) for item, load in zip(items, loads))
-    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), tuple(item.kind for item in items), sequences)
-    return Phase(name, steps, point, entries, basis)
+    kinds = tuple(item.kind for item in items)
+    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
+    entries = iter([_entry(item, load, profile, point) for item, load in zip(items, loads)])
+    phases = []
+    for name, group in groups.items():
+        phases.append(Phase(name, steps, point, tuple(next(entries) for _ in group), basis))
+        basis = Basis(profile, (), stack)
+    return phases
+
+
+def repeated(phase: Phase, times: float, devices: int = 1) -> Phase:
+    """The phase `times` over, with the joules and counts of `devices` that run it side by side."""
+    entries = []
+    for entry in phase.entries:
+        many = times * devices
+        entries.append(
+            replace(
+                entry,
+                time=entry.time * times,
+                launches=entry.launches * many,
+                flop=entry.flop * many,
+                matmul_flop=entry.matmul_flop * many,
+                energy={key: value * many for key, value in entry.energy.items()},
+                events={key: value * many for key, value in entry.events.items()},
+                traffic={key: value * many for key, value in entry.traffic.items()},
+            )
+        )
+    basis = phase.basis
+    if basis is not None:
+        loads = tuple(replace(load, launches=load.launches * times) for load in basis.loads)
+        basis = replace(basis, loads=loads, devices=basis.devices * devices)
+    return replace(phase, steps=phase.steps * times, entries=tuple(entries), basis=basis)
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:

@@ -1,16 +1,21 @@
 """A run worked out on one device: its phases, what they produce, and what was taken for granted on the way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from estimator.errors import InvalidSetting
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
+from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, host_gaps, price
+from estimator.run.served import serve
+from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training
+from estimator.run.spread import spread_inference
 from estimator.run.stack import Stack
 from estimator.run.training import optimizer_state, training_memory, training_phases, training_step
 
@@ -25,12 +30,27 @@ class Plan:
     tokens: int = 0
     samples: int = 0
     steps: int = 0
+    devices: int = 1
+    service: Mapping[str, float] | None = None
 
 
-def plan(subject: Architecture | Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
-    """Price `run` of a lifted architecture at any size, or of a trace at the sizes it was taken at."""
+def plan(
+    subject: Architecture | Trace, run: Inference | Training | Serving, profile: Profile, stack: Stack, parallel: Parallel | None = None
+) -> Plan:
+    """Price `run` of a lifted architecture at any size, or of a trace at the sizes it was taken at, spread over devices as `parallel` says.
+
+    Raises `InvalidSetting` for what cannot be spread, and for a trace that is to be served.
+    """
+    spread = Parallel() if parallel is None else parallel
     if isinstance(subject, Trace):
+        if spread.devices > 1 or isinstance(run, Serving):
+            what = "served" if isinstance(run, Serving) else f"spread over {spread.devices} devices"
+            raise InvalidSetting(f"a trace at fixed sizes cannot be {what}; give an architecture or a configuration instead of a module")
         return _trace(subject, run, profile, stack)
+    if isinstance(run, Serving):
+        return _serving(subject, run, profile, stack, spread)
+    if spread.devices > 1:
+        return _spread(subject, run, profile, stack, spread)
     return _training(subject, run, profile, stack) if isinstance(run, Training) else _inference(subject, run, profile, stack)
 
 
@@ -44,6 +64,26 @@ def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Sta
         return Plan(phases, kernels, [*notes, *shortfall(profile, memory)], steps=run.total_steps)
     phases = [price("forward", kernels, profile, stack, steps=run.requests), host_gaps(profile, stack, steps=run.requests)]
     return Plan(phases, kernels, [*notes, *shortfall(profile, memory)])
+
+
+def _serving(model: Architecture, run: Serving, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
+    done = serve(model, run, profile, stack, parallel)
+    kernels = [kernel for name in ("prefill", "decode") for kernel in model.programs[name].kernels[stack.fusion]]
+    tokens = round(run.requests * run.outputs.mean)
+    devices = parallel.devices * run.replicas
+    return Plan(done.phases, kernels, done.notes, tokens=tokens, samples=run.requests, devices=devices, service=done.service)
+
+
+def _spread(model: Architecture, run: Inference | Training, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
+    if isinstance(run, Training):
+        raise InvalidSetting("parallel=… of a training run is not priced here; see Inference and Serving")
+    generates = "decode" in model.programs
+    samples = run.batch * run.requests
+    kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
+    phases, notes = spread_inference(model, run, profile, stack, parallel)
+    notes = [*notes, *inference_assumptions(model, run), *_over_length(model, run.prompt_tokens + run.output_tokens * generates)]
+    tokens = samples * run.output_tokens if generates else 0
+    return Plan(phases, kernels, notes, tokens=tokens, samples=samples, devices=parallel.devices)
 
 
 def _unused(run: Inference | Training) -> Iterable[str]:

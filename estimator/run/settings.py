@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from typing import Any
 
 from estimator.errors import InvalidSetting
 from estimator.run.training_settings import OPTIMIZERS, Training
@@ -39,9 +40,16 @@ class Inference:
             )
 
 
-def describe(run: "Inference | Training", without: Collection[str] = ()) -> dict[str, object]:
+def describe(run: Any, without: Collection[str] = ()) -> dict[str, object]:
     """The settings as plain data for reports and JSON, `without` those that do not apply to the model."""
     values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in without}
     return {"kind": type(run).__name__} | {
-        name: value if isinstance(value, (int, float, str, type(None))) else type(value).__name__ for name, value in values.items()
+        name: value if isinstance(value, (int, float, str, type(None))) else _plain(value) for name, value in values.items()
     }
+
+
+def _plain(value: object) -> object:
+    """Numbers in a list or a mapping as text; the class of anything else."""
+    if isinstance(value, (list, tuple, dict)):
+        return str(value)
+    return str(value) if hasattr(value, "mean") else type(value).__name__

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from estimator.errors import ProfileError, unknown_name
 from estimator.hardware.catalogue import profiles_dir, with_provenance
-from estimator.hardware.schema import Number, Second, Section
+from estimator.hardware.schema import Byte, Number, Second, Section
 from estimator.model.work import Kernel
 
 
@@ -22,6 +22,10 @@ class Stack(Section):
     kernel_overhead: Second
     step_overhead: Second
     sequence_overhead: Second
+    host_step: Second
+    host_sequence: Second
+    sampling_bytes: Byte
+    expert_skew: Number
     attention_memory_share: Number
     softmax_overlap: Number
     l2_resident_share: Number

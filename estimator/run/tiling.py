@@ -5,6 +5,7 @@ dimension past it. Tiles that do not fill the last wave, and rows that do not fi
 the chip better but read each operand more often; the library picks the fastest, and so does this model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
@@ -13,15 +14,20 @@ from estimator.model.work import MatrixProduct
 
 VECTOR_TILE = (64, 64, 1)  # exact: rows, columns and cluster of a library kernel without tensor units
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2), (4, 4))  # exact: tile sizes tried, as divisors of the profile's largest tile
+GROUP_SHAPES = ((1, 2), (2, 2), (4, 2), (8, 2))  # exact: as SHAPES, for rows that are gathered
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Multiply-add slots occupied, bytes between L2 and the multiprocessors, and bytes that leave DRAM, for one product."""
+    """Multiply-add slots occupied, bytes between L2 and the multiprocessors, and bytes that leave DRAM, for one launch.
+
+    `rounds`: tiles that each multiprocessor fills and drains one after the other, with nothing else to do meanwhile.
+    """
 
     slots: float
     l2_bytes: float
     memory_bytes: float
+    rounds: float = 0.0
 
 
 def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per_cycle: float) -> Tiling:
@@ -32,6 +38,40 @@ def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per
     l2 = profile.l2.bandwidth
     best = min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
     return replace(best, slots=best.slots * product.executed)
+
+
+def grouped_tiling(products: Sequence[MatrixProduct], width: float, profile: Profile, macs_per_cycle: float, ragged: bool) -> Tiling:
+    """The fastest `Tiling` of groups of products, such as those of experts, in one launch.
+
+    Rows are gathered through a table of indices, so no two multiprocessors share a tile, and each group's rows fill whole tiles. With
+    `ragged` groups the sizes are means: the last tile of a group is half full on average.
+    """
+    unit = profile.tensor
+    m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
+    options = [_grouped(products, width, profile, m // cluster // a, n // b, ragged) for a, b in GROUP_SHAPES]
+    l2 = profile.l2.bandwidth
+    return min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
+
+
+def together(tilings: Sequence[Tiling]) -> Tiling:
+    """Tilings of products that run one after the other."""
+    return Tiling(*(sum(getattr(tiling, name) for tiling in tilings) for name in Tiling.__slots__))
+
+
+def _grouped(products: Sequence[MatrixProduct], width: float, profile: Profile, tile_m: int, tile_n: int, ragged: bool) -> Tiling:
+    processors = int(profile.die.multiprocessors)
+    tiles = slots = l2_bytes = memory_bytes = 0.0
+    for product in products:
+        rows = max(1.0, product.m / tile_m + 1 / 2) if ragged else ceil(product.m / tile_m)
+        columns = ceil(product.n / tile_n)
+        mine = product.batch * rows * columns
+        left, right, out = operand_bytes(product, width)
+        tiles += mine
+        slots += mine * tile_m * tile_n * product.k
+        l2_bytes += columns * left + rows * right + out
+        memory_bytes += _memory_bytes(product, width, processors, profile, tile_m, tile_n, ceil(mine / processors))
+    rounds = ceil(tiles / processors)
+    return Tiling(slots * rounds * processors / tiles, l2_bytes, memory_bytes, rounds)
 
 
 def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int, tile_n: int, cluster: int) -> Tiling:

@@ -5,7 +5,7 @@ estimate depends on neither count.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, log
 
 from estimator.errors import Infeasible
@@ -15,9 +15,9 @@ from estimator.hardware.schema import Profile
 from estimator.run.collective import Exchange, communicate
 from estimator.run.microbatch import Piece, microbatch
 from estimator.run.parallel import Parallel
-from estimator.run.phase import Asked, Phase, host_gaps, price, price_asked
+from estimator.run.phase import Asked, Phase, host_gaps, price, price_asked, repeated
 from estimator.run.practice import Practice
-from estimator.run.repeat import repeated, seconds
+from estimator.run.repeat import behind, seconds
 from estimator.run.settings import Training
 from estimator.run.stack import IDLE, Stack
 from estimator.run.training_exchanges import Traffic, traffics
@@ -75,7 +75,7 @@ def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict
         items = [Exchange(part, module=traffic.what) for part in traffic.parts if part.ranks > 1 and part.link_bytes]
         if items and traffic.occasions:
             phase = communicate(items, site.profile, site.stack)
-            phases.append(repeated(phase, traffic.occasions, exposed=shares[traffic.hides]))
+            phases.append(repeated(behind(phase, shares[traffic.hides]), traffic.occasions))
     return phases
 
 
@@ -119,7 +119,7 @@ def run_phases(shape: Shape, run: Training, site: Site, known: dict | None = Non
     if run.evaluation_every:
         evaluated += run.evaluation_samples / run.evaluation_every / run.step_samples
     if evaluated:
-        phases.append(repeated(forward, evaluated, name=EVALUATION))
+        phases.append(replace(repeated(forward, evaluated), name=EVALUATION))
     phases += _checkpoints(shape, run, site)
     step = sum(map(seconds, phases))
     again, waiting = lost(site.practice, devices)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.facts import load_facts
 from estimator.quantity import Quantity
-from estimator.run.settings import Inference, Training
+from estimator.run.settings import Training
 
 LEVEL = 0.9  # exact: what a sourced range is meant to hold, and what is reported unless asked otherwise
 FIGURES = ("energy", "time", "power")
@@ -74,7 +74,7 @@ def _at(table: tuple[float, ...], share: float) -> float:
     return table[index] + (position - index) * (table[index + 1] - table[index])
 
 
-def kind_of(run: Inference | Training, stack: str) -> str:
+def kind_of(run: object, stack: str) -> str:
     """The kind of run whose structural error an estimate has: training, serving or inference."""
     return "training" if isinstance(run, Training) else "serving" if stack == "serving" else "inference"
 

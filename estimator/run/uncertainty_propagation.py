@@ -15,11 +15,11 @@ from estimator.errors import EstimatorError
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import each_event
 from estimator.hardware.power_many import idle_power_many
-from estimator.hardware.roofline import core_cycles, exchange_seconds, memory_seconds
+from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
-from estimator.run.phase import HOST, Basis, Phase
+from estimator.run.phase import HOST, WAITING, Basis, Phase
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, Uncertainty, shape_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
@@ -27,6 +27,7 @@ from estimator.run.uncertainty_samples import Sampled, Sampler
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
 TABLE = 200  # exact: steps of the quantile tables, half a percent each
 RIDGE = 1e-9  # exact: keeps the regression solvable where a cause never varies or two are one
+WORK_COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
 Array = np.ndarray
 
 
@@ -40,6 +41,7 @@ def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], sampl
     bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
     if len(bases) < len(phases) or not bases:
         raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
+    bases = [basis for basis in bases if basis.loads]
     quantities = quantities_of(bases[0]) | dict(structural)
     return _propagate(lambda sampler, size: price_many(bases, sampler, size), quantities, structural, samples, shares)
 
@@ -134,27 +136,30 @@ def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str,
     energy, time = np.zeros(size), np.zeros(size)
     for basis in bases:
         point = settle_many(chip, _work(basis, chip, stack, size))
-        energy, time = energy + point.power * point.seconds, time + point.seconds
+        energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
     return {"energy": energy, "time": time, "power": energy / time}
 
 
 def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
     """The demands of a phase on sampled chips, under sampled stacks."""
-    demands = [replace(demand, **_terms(kind, stack, basis.sequences)) for kind, demand in zip(basis.kinds, basis.demands)]
-    launches = [load.launches for load in basis.loads]
+    alike: dict[tuple[str, Demand], float] = {}  # kernels of one kind with one demand are one kernel, launched more often
+    for kind, demand, load in zip(basis.kinds, basis.demands, basis.loads):
+        alike[kind, demand] = alike.get((kind, demand), 0.0) + load.launches
     events: dict[str, Any] = {}
-    for count, demand in zip(launches, demands):
+    columns: Any = np.empty((len(WORK_COLUMNS), len(alike), size))
+    for index, ((kind, stated), count) in enumerate(alike.items()):
+        demand = replace(stated, **_terms(kind, stack, basis.sequences))
         for _, event, number in each_event(demand, chip):
             events[event] = events.get(event, 0.0) + count * number
-    columns = [
-        (_cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval)
-        for demand in demands
-    ]
-    cycles, memory, overhead, interval = (np.array([np.broadcast_to(value, size) for value in column]) for column in zip(*columns))
-    return WorkMany(np.array(launches), cycles, memory, overhead, interval, events)
+        parts = _cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval
+        for column, part in zip(columns, parts):
+            column[index] = part
+    return WorkMany(np.array(list(alike.values())), **dict(zip(WORK_COLUMNS, columns)), events=events)
 
 
 def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:
+    if kind == WAITING:
+        return {}
     return {"interval": host_seconds(stack, sequences)} if kind == HOST else terms(kind, stack)
 
 
@@ -169,4 +174,4 @@ def _cycles(demand: Demand, chip: Any) -> Array:
     l2 = cycles.pop("L2", 0.0)
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return demand.exposed * np.maximum(busy, l2)
+    return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))

@@ -4,13 +4,26 @@ from functools import cache
 from typing import Any
 
 from estimator.errors import UnknownName
-from estimator.hardware.catalogue import load_profile
+from estimator.hardware.catalogue import known_as, load_profile
 from estimator.hardware.power import voltage_at
 from estimator.hardware.schema import Profile
 from estimator.validation.rows import Row, RowFault
 from estimator.validation.workloads import workloads
 
 RANDOM = "random"
+VENDOR = "nvidia "
+ANOTHER_PART = (
+    "d",
+    "laptop",
+    "max",
+    "max-q",
+    "mobile",
+    "nvl",
+    "pro",
+    "super",
+    "ti",
+    "ultra",
+)  # words after which a name means another part
 
 
 def profile_of(row: Row, clock: float | None = None) -> Profile:
@@ -42,11 +55,27 @@ def _named(row: Row) -> Profile:
         raise RowFault("hardware", f"holds {text!r}, which is not in the catalogue; `python -m estimator profiles` lists what is") from None
 
 
+@cache
 def profile_name(text: str) -> str:
-    """The catalogue's name for the text of a data set; the text itself where no name begins it."""
-    lower = text.lower()
-    found = [name for name in workloads()["hardware"] if lower.startswith(name)]
-    return workloads()["hardware"][max(found, key=len)] if found else text
+    """The catalogue's name for the text of a data set or a driver: the longest known name that begins it and ends with a word.
+
+    The text itself where there is none.
+    """
+    names, lower = workloads()["hardware"], text.lower()
+    for end in (end for end in range(len(lower), 0, -1) if _ends_a_word(lower[end - 1], lower[end : end + 1])):
+        if lower[end:].strip().partition(" ")[0] in ANOTHER_PART:
+            continue
+        for word in (lower[:end], lower[:end].removeprefix(VENDOR)):
+            if word in names:
+                return names[word]
+            if path := known_as(word):
+                return path.stem
+    return text
+
+
+def _ends_a_word(last: str, following: str) -> bool:
+    """A letter, a blank or a digit does not follow: A10 is neither in A100 nor in A10G, SXM is in SXM5."""
+    return not (last.isspace() or (following.isalpha() and last.isalnum()) or (following.isdigit() and last.isdigit()))
 
 
 _REPLACED: dict[str, Profile] = {}

@@ -1,8 +1,11 @@
 """Suite "microbench": idle boards, and one benchmark over a grid of clock and power limits."""
 
+from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.run.phase import host_gaps
+from estimator.run.stack import host_seconds, load_stack
 from estimator.units import to_si
-from estimator.validation.chip import idle, idle_with_context
+from estimator.validation.chip import idle
 from estimator.validation.hardware import profile_of
 from estimator.validation.kernels import priced
 from estimator.validation.prediction import Prediction, Steady
@@ -18,7 +21,7 @@ def predict(row: Row) -> Prediction | Steady:
     """Power of a board at rest, or time and energy of a benchmark at the row's clock and power limits."""
     operation = row.text("op")
     if operation == "context":
-        return Steady(idle_with_context(profile_of(row)).power)
+        return _waiting(profile_of(row))
     if operation.startswith("idle") and "active" not in operation:
         return Steady(idle(profile_of(row)).power)
     kernels = _kernels(operation, row)
@@ -26,6 +29,12 @@ def predict(row: Row) -> Prediction | Steady:
     profile = profile_of(row, clock or None)
     known = row.text("unit") == "iteration"
     return Prediction((priced(kernels, profile),), profile, 1.0 if known else None)
+
+
+def _waiting(profile: Profile) -> Prediction:
+    """A process holds the device and runs nothing: what it draws in each second of waiting for the host."""
+    stack = load_stack("eager")
+    return Prediction((host_gaps(profile, stack, steps=1),), profile, host_seconds(stack))
 
 
 def _kernels(operation: str, row: Row) -> tuple[Kernel, ...]:

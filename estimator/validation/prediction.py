@@ -16,16 +16,18 @@ from estimator.run.phase import CLOCK, Phase
 class Prediction:
     """Phases priced on `profile` that together make `units` of what the row counts (tokens, samples, calls, …).
 
-    `units` is None where the amount of work is not known, so that only power and ratios can be compared.
+    `units` is None where the amount of work is not known, so that only power and ratios can be compared. The phases hold the joules of
+    all `devices`, which run alike.
     """
 
     phases: tuple[Phase, ...]
     profile: Profile
     units: float | None = 1.0
+    devices: int = 1
 
     @property
     def power(self) -> float:
-        """Mean power in W."""
+        """Mean power in W of all devices."""
         return self._energy / self._time
 
     @property
@@ -53,22 +55,23 @@ class Prediction:
         """
         if self.units is None:
             return self.power * seconds
-        counts, share = merged(self.phases, self.profile)
+        counts, share = merged(self.phases, self.profile, self.devices)
         work = Load(1.0, counts, Duration(0.0, "given", share * seconds * self.units, 0.0, seconds * self.units))
-        return settle(self.profile, [work]).power * seconds
+        return settle(self.profile, [work]).power * self.devices * seconds
 
 
-def merged(phases: Sequence[Phase], profile: Profile) -> tuple[Counts, float]:
-    """All switching events but clock cycles, and the share of the time in which kernels hold the chip."""
+def merged(phases: Sequence[Phase], profile: Profile, devices: int = 1) -> tuple[Counts, float]:
+    """All switching events of one of `devices` but clock cycles, and the share of the time in which kernels hold the chip."""
     counts: Counts = defaultdict(float)
     running = seconds = 0.0
     for phase in phases:
         for entry in phase.entries:
             for key, count in entry.events.items():
                 if key[0] != CLOCK:
-                    counts[key] += count
+                    counts[key] += count / devices
             seconds += entry.time
-            running += _running(entry.events.get((CLOCK, "clock_cycle"), 0.0) / phase.point.clock, entry.time, profile)
+            cycles = entry.events.get((CLOCK, "clock_cycle"), 0.0) / devices
+            running += _running(cycles / phase.point.clock, entry.time, profile)
     return dict(counts), running / seconds
 
 

@@ -2,13 +2,23 @@
 
 import json
 from functools import cache
+from math import ceil
 
 from estimator.model.architecture import BUNDLED, INDEX, Architecture, load_architecture
+from estimator.model.published import EXPERTS_ALONE, scheme_of, stored
+from estimator.model.transform import SKIP, quantize, route
+from estimator.model.transform.schemes import schemes
+from estimator.run.formats import multiplies
 from estimator.run.inference import decode_segments
+from estimator.run.lengths import Lengths
+from estimator.run.parallel import Parallel
 from estimator.run.phase import host_gaps, price
 from estimator.run.plan import plan
+from estimator.run.serving import Serving
+from estimator.run.serving_step import Steps
 from estimator.run.settings import Inference
 from estimator.run.stack import load_stack
+from estimator.run.steady import Steady
 from estimator.validation.hardware import profile_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import NotPredicted, Row
@@ -22,13 +32,29 @@ def _bundled() -> dict[str, str]:
     return json.loads((BUNDLED / INDEX).read_text(encoding="utf-8"))
 
 
-def architecture_of(row: Row) -> Architecture:
-    """The bundled architecture of the row's model; raises `NotPredicted` where there is none or it is of another width."""
+def bundled_of(row: Row) -> tuple[Architecture, str | None]:
+    """The bundled architecture of the row's model, and the weight format that its name states; raises `NotPredicted`."""
     text = row.text("model_id").lower()
-    name = _bundled().get(workloads()["model"].get(text, text))
+    plain, scheme = stored(text)
+    known = {alias.lower(): name for alias, name in _bundled().items()}
+    name = known.get(workloads()["model"].get(text, text)) or known.get(plain)
     if name is None:
         raise NotPredicted("no bundled architecture of this model")
-    model = load_architecture(name)
+    return load_architecture(name), scheme
+
+
+@cache
+def _served(name: str, scheme: str | None, native: bool) -> Architecture:
+    """The bundled architecture with balanced experts, its weights stored as `scheme` says."""
+    model = route(load_architecture(name), "balanced")
+    if scheme is None:
+        return model
+    return quantize(model, scheme, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(scheme, ())))
+
+
+def architecture_of(row: Row) -> Architecture:
+    """The bundled architecture of the row's model; raises `NotPredicted` where there is none or it is of another width."""
+    model, _ = bundled_of(row)
     written = row.text("precision").lower()
     if written and not written.startswith(WIDE[model.format]):
         raise NotPredicted(f"{model.name} is bundled in {model.format}; the row ran in {row.text('precision')!r}")
@@ -43,16 +69,40 @@ def on_one_device(row: Row) -> None:
 
 
 def generation(row: Row) -> Prediction:
-    """Tokens in the steady state of a serving engine: `batch_size` sequences in flight, per output token."""
-    on_one_device(row)
-    model, profile = architecture_of(row), profile_of(row)
-    prompt = row.whole("input_len")
-    cached = max(0, prompt - row.whole("input_len_uncached_est", prompt))
-    run = Inference(
-        batch=row.whole("batch_size"), prompt_tokens=prompt, cached_tokens=min(cached, prompt - 1), output_tokens=row.whole("output_len")
+    """Tokens in the steady state of a serving engine: `batch_size` sequences in flight on `n_gpus` devices, per output token."""
+    bundled, named = bundled_of(row)
+    profile, scheme = profile_of(row), scheme_of(row.text("precision")) or named
+    model = _served(bundled.name, scheme, scheme is None or multiplies(schemes()[scheme].activation, profile))
+    parallel, flight, prompt = spread_of(row), row.number("batch_size"), row.number("input_len")
+    spread = workloads()["spread"].get(row.text("task"), workloads()["spread"]["others"])
+    run = Serving(
+        concurrency=flight,
+        max_num_seqs=max(ceil(flight), Serving.max_num_seqs),
+        prompt_tokens=Lengths(prompt, spread["prompt"]),
+        output_tokens=Lengths(row.number("output_len"), spread["output"]),
+        cached_share=max(0.0, 1 - row.number("input_len_uncached_est", prompt) / prompt),
     )
-    done = plan(model, run, profile, load_stack("serving"))
-    return Prediction(tuple(done.phases), profile, float(done.tokens))
+    steady = Steady(Steps(model, profile, load_stack(engine_of(row)), parallel), run, flight)
+    return Prediction(tuple(steady.phases(devices=parallel.devices)), profile, steady.tokens, parallel.devices)
+
+
+def spread_of(row: Row) -> Parallel:
+    """How the row's devices share the model: `tp`, `pp` and `dp` where they account for all, else tensor-parallel attention.
+
+    Experts are spread over `ep` ranks; vLLM then sums their parts over the tensor-parallel ranks.
+    """
+    devices, expert = row.whole("n_gpus", 1), row.whole("ep", 1)
+    tensor, pipeline, data = (row.whole(name, 1) for name in ("tp", "pp", "dp"))
+    if tensor * pipeline * data != devices:
+        tensor = max(devices // (pipeline * data), 1)
+    if tensor * pipeline * data != devices:
+        raise NotPredicted(f"tp, pp and dp do not make {devices} devices")
+    return Parallel(tensor=tensor, pipeline=pipeline, data=data, expert=expert if tensor * data % max(expert, 1) == 0 else 1)
+
+
+def engine_of(row: Row) -> str:
+    """The stack of the engine that the row names; today's where it names none."""
+    return "vllm-0.5" if "vllm 0.5" in row.text("notes").lower() else "serving"
 
 
 def query(row: Row) -> Prediction:

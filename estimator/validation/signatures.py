@@ -1,6 +1,10 @@
 """Kernels of published benchmarks, stated as signatures: matrix products, attention, mixtures of experts, quantisation."""
 
+from collections.abc import Sequence
+from math import frexp
+
 from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.validation.routing import rows_by_expert
 from estimator.validation.rows import NotPredicted, Row
 
 Kernels = tuple[Kernel, ...]
@@ -97,28 +101,46 @@ def attention(row: Row) -> Kernels:
 def mixture(row: Row) -> Kernels:
     """A gated mixture of experts after routing: gate and up in one grouped product, activation, down, weighted sum.
 
-    `experts` are shared by `moe_ep` devices, each with its part of the rows; experts are taken as equally likely, whatever the
-    column `distribution` says.
+    `experts` are shared by `moe_ep` devices; this is the one with the most rows. vLLM's fused experts take all rows through the
+    kernels between the products, those of other devices as zeros.
     """
-    number_format = format_of(row)
-    gates = 1 if "nongated" in row.text("kernel_source") else 2
-    tokens, hidden, inter = row.whole("num_tokens"), row.whole("hidden"), row.whole("inter")
-    share = row.number("moe_ep", 1.0)
-    rows, experts = max(1.0, tokens * row.number("topk") / share), row.number("experts") / share
-    middle = TensorSpec((rows, inter), "bf16")
+    format_of(row)
+    precision, source = row.text("precision"), row.text("kernel_source")
+    gates = 1 if "nongated" in source else 2
+    tokens, hidden, inter, picks = row.whole("num_tokens"), row.whole("hidden"), row.whole("inter"), row.whole("topk")
+    rows = rows_by_expert(row.text("distribution"), tokens, row.whole("experts"), picks, row.whole("moe_ep", 1))
+    passed = tokens * picks if source.startswith("vllm") else sum(rows)
+    middle = TensorSpec((passed, inter), "bf16")
     return (
-        *quantised(tokens, hidden, row.text("precision")),
-        _grouped(rows, hidden, gates * inter, experts, number_format),
-        _pointwise("aten.mul" if gates == 2 else "aten.relu", TensorSpec((rows, gates * inter), "bf16"), middle),
-        *quantised(rows, inter, row.text("precision")),
-        _grouped(rows, inter, hidden, experts, number_format),
-        _pointwise("aten.mul", TensorSpec((rows, hidden), "bf16"), TensorSpec((tokens, hidden), "bf16")),
+        *quantised(tokens, hidden, precision),
+        grouped(rows, hidden, gates * inter, precision, passed),
+        _pointwise("aten.mul" if gates == 2 else "aten.relu", TensorSpec((passed, gates * inter), "bf16"), middle),
+        *quantised(passed, inter, precision),
+        grouped(rows, inter, hidden, precision, passed),
+        _pointwise("aten.mul", TensorSpec((passed, hidden), "bf16"), TensorSpec((tokens, hidden), "bf16")),
     )
 
 
-def _grouped(rows: float, k: int, n: int, experts: float, number_format: str) -> Kernel:
+def grouped(rows: Sequence[float], k: int, n: int, precision: str, passed: float) -> Kernel:
+    """One product of k × n for each expert, with `rows` of them; `passed` rows are written in all.
+
+    Experts with about as many rows (within a factor of two) are taken together.
+    """
+    number_format = FORMATS[precision]
+    classes: dict[int, list[float]] = {}
+    for count in rows:
+        classes.setdefault(frexp(count)[1], []).append(count)
+    signatures = tuple(_group(sum(each), k, n, len(each), number_format, len(classes) > 1) for each in classes.values())
+    weight = TensorSpec((len(rows), k, n), number_format)
+    reads, writes = (TensorSpec((sum(rows), k), number_format), weight), (TensorSpec((passed, n), "bf16"),)
+    return Kernel("est.grouped_mm", "matmul", "forward", "", signatures, reads, writes, number_format)
+
+
+def _group(rows: float, k: int, n: int, experts: int, number_format: str, ragged: bool) -> Signature:
+    """A grouped product in which every expert gets work."""
     a, b = TensorSpec((rows, k), number_format), TensorSpec((experts, k, n), number_format)
-    return kernel("est.grouped_mm", "matmul", {"input": a, "weight": b}, (TensorSpec((rows, n), "bf16"),), number_format)
+    arguments = (("input", a), ("weight", b), ("picks", experts), *((("zipf", 0),) if ragged else ()))
+    return Signature("est.grouped_mm", arguments, (TensorSpec((rows, n), "bf16"),))
 
 
 def _pointwise(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:

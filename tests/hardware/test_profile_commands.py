@@ -152,7 +152,7 @@ def test_what_contradicts_is_doubted(sections, sentence):
 def test_a_part_that_would_exceed_its_cap_at_rest_is_doubted():
     cold = load_profile({"inherits": "t4", "power": {"board": 80, "idle": None}, "thermal": {"resistance": 0.05}})
     assert any("standing still the part would draw" in doubt for doubt in doubts(cold))
-    hot = load_profile({"inherits": "t4", "power": {"board": 80, "idle": None}})
+    hot = load_profile({"inherits": "t4", "power": {"board": 80, "idle": None}, "thermal": {"resistance": 1.0}})
     assert any("thermal runaway" in doubt for doubt in doubts(hot))
 
 

@@ -44,3 +44,9 @@ def test_an_empty_kernel_takes_its_launch():
 def test_a_format_that_the_unit_lacks_is_named_with_those_it_has():
     with pytest.raises(ProfileError, match=r"no tensor rate for 'fp16'.*no such unit"):
         core_cycles(Demand(mac_slots=1.0, mac_format="fp16"), load_profile("p100-pcie"))
+
+
+def test_tiles_that_follow_each_other_each_wait_for_their_first_operands():
+    # ten rounds of 2500 clocks on top of the products, in the core's clock domain
+    plain, filling = (duration(Demand(mac_slots=1e9, mac_format="bf16", rounds=rounds), H100) for rounds in (0.0, 10.0))
+    assert math.isclose(filling.cycles - plain.cycles, 10 * H100.tensor.tile_fill, rel_tol=1e-9)

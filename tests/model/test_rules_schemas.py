@@ -25,9 +25,10 @@ SHAPED = {  # operations that need more dimensions than two
     "dot": {"self": tensor(4), "tensor": tensor(4), "other": tensor(4)},
     "index_put": {"indices": (tensor(2, format="int64"),)},
     "_unsafe_index_put": {"indices": (tensor(2, format="int64"),)},
+    "_fft": {"dim": (0, 1)},
 }
 OUTPUTS = {"convolution": tensor(2, 4, 6, 6), "scaled_dot_product": tensor(2, 2, 4, 4)}
-WITHOUT_RESULT = ("_foreach", "_fused", "_local_scalar_dense", "equal", "_assert")
+WITHOUT_RESULT = ("_foreach", "_fused", "_local_scalar_dense", "equal", "_assert", "_linalg_check_errors")
 OPS = sorted(op for op in RULES if op.startswith("aten."))
 
 

@@ -17,7 +17,8 @@ EAGER, COMPILED = load_stack("eager"), load_stack("compiled")
 def conv(groups=1, channels=64, form="fp32", mask=None):
     x = TensorSpec((8, channels, 14, 14), form)
     weight = TensorSpec((channels, channels // groups, 3, 3), form)
-    rest = (("stride", (1, 1)), ("padding", (1, 1)), ("dilation", (1, 1)), ("transposed", False), ("output_padding", (0, 0)), ("groups", groups))
+    shape = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "transposed": False, "output_padding": (0, 0), "groups": groups}
+    rest = tuple(shape.items())
     if mask is None:
         op = Signature("aten.convolution", (("input", x), ("weight", weight), ("bias", None), *rest), (x,))
     else:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from estimator.hardware.catalogue import load_profile
 from estimator.model.work import MatrixProduct
-from estimator.run.tiling import best_tiling
+from estimator.run.tiling import best_tiling, grouped_tiling
 
 H100 = load_profile("h100-sxm")
 SPEED = float(H100.tensor.fma_per_clock["bf16"] * H100.die.multiprocessors)
@@ -48,3 +48,38 @@ def test_operands_beyond_the_cache_are_read_again_by_each_wave():
     small, large = MatrixProduct(1, 2048, 2048, 2048), MatrixProduct(1, 16384, 16384, 16384)
     assert math.isclose(tiled(small).memory_bytes, 2 * 3 * 2048**2, rel_tol=1e-9)
     assert tiled(large).memory_bytes > 2 * 3 * 16384**2
+
+
+def grouped(products, ragged=False, profile=H100):
+    return grouped_tiling(products, 2.0, profile, SPEED, ragged)
+
+
+@given(st.integers(1, 200), st.integers(1, 4096), st.integers(1, 4096), st.integers(1, 4096))
+def test_groups_hold_their_multiply_adds_and_ragged_ones_take_more(experts, rows, n, k):
+    products = [MatrixProduct(experts, rows, n, k)]
+    even, ragged = grouped(products), grouped(products, ragged=True)
+    assert even.slots >= experts * rows * n * k * (1 - 1e-9)
+    assert even.rounds >= 1
+    assert ragged.l2_bytes >= even.l2_bytes * (1 - 1e-9) or rows % 128
+
+
+def test_many_groups_share_the_last_wave():
+    # 132 multiprocessors; a tile of 128 × 128 each: 66 experts of one tile and 66 of another are one wave, not two
+    half = MatrixProduct(66, 128, 128, 4096)
+    both = grouped([half, half])
+    assert both.rounds == 1
+    assert math.isclose(both.slots, 132 * 128 * 128 * 4096, rel_tol=1e-9)
+
+
+def test_groups_read_more_from_the_cache_than_one_product_whose_tiles_are_shared():
+    # 128 × 128 tiles: both operands pass (8192 / 128) times; 256 × 256 shared by two: (8192 / 256) times
+    alone, shared = grouped([MatrixProduct(1, 8192, 8192, 8192)]), tiled(MatrixProduct(1, 8192, 8192, 8192))
+    operand = 2.0 * 8192 * 8192
+    assert math.isclose(alone.l2_bytes, (2 * 64 + 1) * operand, rel_tol=1e-9)
+    assert math.isclose(shared.l2_bytes, (2 * 32 + 1) * operand, rel_tol=1e-9)
+
+
+def test_rows_of_one_group_fill_half_a_tile_more_on_average():
+    # 300 rows in tiles of 128: 2.84 tiles on average over all remainders, not 2.34
+    ragged = grouped([MatrixProduct(132, 300, 128, 4096)], ragged=True)
+    assert math.isclose(ragged.slots, math.ceil(300 / 128 + 0.5) * 132 * 128 * 128 * 4096, rel_tol=1e-9)

@@ -75,10 +75,22 @@ def test_a_product_in_narrow_formats_converts_its_input_first():
         ("NVIDIA A100-SXM4-80GB (p4de, 1 of 8 GPUs used)", "a100-sxm-80gb"),
         ("NVIDIA V100-PCIe-32GB", "v100-pcie-16gb"),
         ("b200-sxm", "b200-sxm"),
+        ("NVIDIA A100 80GB PCIe", "a100-pcie-80gb"),
+        ("NVIDIA A100-80GB (cap relative to 250 W)", "a100-sxm-80gb"),  # and not an A10
+        ("NVIDIA H200 NVL", "h200-nvl"),
+        ("NVIDIA H100-SXM5-80GB", "h100-sxm"),
+        ("NVIDIA A2 (XR12_A2x1_TRT_MaxQ)", "a2"),
+        ("AMD EPYC 7763 64-Core Processor", "epyc-7763"),
+        ("Intel(R) Xeon(R) Platinum 8480+", "xeon-8480plus"),
     ],
 )
 def test_names_of_data_sets_lead_to_profiles(text, name):
     assert load_profile(profile_name(text)).name == load_profile(name).name
+
+
+@pytest.mark.parametrize("text", ["NVIDIA GeForce RTX 3090 Ti", "NVIDIA H800", "NVIDIA L400", "Apple M3 Pro", "TITAN 9000"])
+def test_a_part_that_only_sounds_like_another_is_not_taken_for_it(text):
+    assert profile_name(text) == text
 
 
 def test_hardware_that_is_not_in_the_catalogue_names_the_column():

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -45,28 +46,32 @@ class _Event:
 
 
 class TorchBench:
-    """The device that `torch` calls `name`: "cpu", "cuda:0". A CUDA context is not made before the first row that needs one."""
+    """A device by torch's name ("cpu", "cuda:0") or by the GPU's identity, whatever CUDA_VISIBLE_DEVICES hides.
 
-    def __init__(self, name: str) -> None:
-        self.device = torch.device(name)
+    CUDA is not touched before the first row that needs it, so that an idle card is idle. Raises `MissingDependency` where torch
+    sees no GPU.
+    """
 
-    @classmethod
-    def of_gpu(cls, uuid: str) -> "TorchBench":
-        """The CUDA device with that identity, whatever CUDA_VISIBLE_DEVICES hides; raises `InvalidSetting`.
-
-        Asking torch for identities makes no context.
-        """
-        if not torch.cuda.is_available():
+    def __init__(self, name: str = "", uuid: str = "") -> None:
+        if name != "cpu" and not torch.cuda.is_available():
             raise MissingDependency(f"torch {torch.__version__} sees no GPU: install a build with CUDA, or run where nvidia-smi works")
+        self.name, self.uuid = name, uuid
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device; raises `InvalidSetting` where torch is not shown that GPU."""
+        if self.name:
+            return torch.device(self.name)
         for index in range(torch.cuda.device_count()):
-            if str(torch.cuda.get_device_properties(index).uuid) in uuid:
-                return cls(f"cuda:{index}")
-        raise InvalidSetting(f"the GPU {uuid} is hidden from torch: CUDA_VISIBLE_DEVICES leaves it out")
+            if str(torch.cuda.get_device_properties(index).uuid) in self.uuid:
+                return torch.device("cuda", index)
+        raise InvalidSetting(f"the GPU {self.uuid} is hidden from torch: CUDA_VISIBLE_DEVICES leaves it out")
 
     def prepare(self, row: Row) -> Launch:
         """The row's work on this device; raises `NotPredicted` with the reason where the device cannot do it."""
-        if self.device.type == "cuda" and row.text("op") != "idle":
-            torch.empty(1, device=self.device)
+        if row.text("op") == "idle":
+            return self._rest
+        torch.empty(1, device=self.device)
         try:
             with torch.inference_mode(row.text("task") != "training"):
                 return self._launcher(row)
@@ -85,8 +90,13 @@ class TorchBench:
 
     def release(self) -> None:
         """Give back the memory of the last row."""
-        if self.device.type == "cuda":
+        if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
+
+    def _rest(self, count: int) -> Queued:
+        for _ in range(count):
+            self.sleep(pauses.REST)
+        return _Ended()
 
     def _call(self, row: Row) -> Call:
         if row.text("model_id"):
@@ -105,7 +115,7 @@ class TorchBench:
             with torch.inference_mode(not training):
                 for _ in range(count):
                     repeated()
-            return _Event(self.device) if self.device.type == "cuda" and torch.cuda.is_initialized() else _Ended()
+            return _Event(self.device) if self.device.type == "cuda" else _Ended()
 
         return launch
 

@@ -47,7 +47,7 @@ def matmul(row: Row, device: torch.device) -> Call:
     if precision == "fp8":
         b = operands(row, device, n, k).t()  # the library wants the second operand column by column
         one = torch.ones((), device=device)
-        return partial(torch._scaled_mm, a, b, scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
+        return partial(torch._scaled_mm, a, b, scale_a=one, scale_b=one, out_dtype=torch.bfloat16, use_fast_accum=True)
     b, out = operands(row, device, k, n), torch.empty(m, n, device=device, dtype=a.dtype)
 
     def call() -> None:

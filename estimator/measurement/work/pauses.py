@@ -16,7 +16,7 @@ REST = 0.01  # exact: seconds of one call that does nothing
 
 
 def nothing(row: Row, device: torch.device) -> Call:
-    """A rest. Whether a process holds the device meanwhile is the bench's doing."""
+    """A rest, while this process holds the device."""
     return partial(time.sleep, REST)
 
 
@@ -49,4 +49,4 @@ def duty_cycle(row: Row, device: torch.device) -> Call:
     return cycle
 
 
-BUILDERS = {"idle": nothing, "context": nothing, "launch_gap": launch_gap, "duty_cycle": duty_cycle}
+BUILDERS = {"context": nothing, "launch_gap": launch_gap, "duty_cycle": duty_cycle}

@@ -6,6 +6,7 @@ Add an operation with `rule` (see `registry` for the five lines), the part of it
 from estimator.model.rules import (
     attention,
     convolution,
+    decomposition,
     matmul,
     memory,
     optimizer,
@@ -17,6 +18,7 @@ from estimator.model.rules import (
     reduction,
     scatter,
     sorting,
+    spectral,
 )
 from estimator.model.rules.access import Touch, reads_of, touches, writes_of
 from estimator.model.rules.registry import RULES, Rule, format_of, fuses, is_known, kind_of, moved, rule, work_of, work_of_signature
@@ -26,5 +28,6 @@ __all__ = [
     "work_of_signature", "writes_of",
 ]  # fmt: skip
 _REGISTERED = (
-    attention, convolution, matmul, memory, optimizer, packed, pointwise, pooling, random, recurrent, reduction, scatter, sorting,
+    attention, convolution, decomposition, matmul, memory, optimizer, packed, pointwise, pooling, random, recurrent, reduction, scatter,
+    sorting, spectral,
 )  # fmt: skip

@@ -1,5 +1,7 @@
-"""Arithmetic that serves a number, an array and a SymPy symbol with the same line."""
+"""Arithmetic that serves a number and an array with the same line; all but the logarithm a SymPy symbol, too."""
 
+import math
+import sys
 from functools import cache
 from math import prod
 
@@ -14,6 +16,11 @@ def minimum(a: Dim, b: Dim) -> Dim:
 def positive_part(a: Dim) -> Dim:
     """`a` where it is above zero, else 0."""
     return (a + abs(a)) / 2
+
+
+def log2(a: Dim) -> Dim:
+    """Binary logarithm of a number, or of every number in an array, whose library is loaded where there is one."""
+    return sys.modules["numpy"].log2(a) if hasattr(a, "shape") else math.log2(a)
 
 
 def distinct_picks(kinds: Dim, draws: Dim, picks: int = 1, zipf: float = 0) -> Dim:

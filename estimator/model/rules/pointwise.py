@@ -1,7 +1,7 @@
 """Element-wise operations: the table's FLOP per output element, in one pass over the operands."""
 
 from estimator.model.rules.registry import moved, rule
-from estimator.model.rules.table import flop_per_element, sections
+from estimator.model.rules.table import PerElement, flop_per_element, sections
 from estimator.model.work import Signature, Work
 
 # Exponents that need no logarithm: the operation that serves instead, or the number of multiplies.
@@ -12,8 +12,23 @@ BY_ARGUMENT = {"pow", "gelu", "gelu_backward"}
 
 def per_output(op: Signature, name: str) -> Work:
     """The table's entry `name` for every element of the first output."""
-    entry, elements = flop_per_element(name), op.outputs[0].elements
+    entry, elements = _entry(op, name), op.outputs[0].elements
     return moved(op, vector=entry.vector * elements, special=entry.special * elements)
+
+
+def _entry(op: Signature, name: str) -> PerElement:
+    """Of complex numbers the entry for them, where they meet; what is done to both parts alike counts twice."""
+    real = flop_per_element(name)
+    kinds = {spec.format.startswith("complex") for spec in op.inputs}
+    if True not in kinds:
+        return real
+    own = sections()["complex"].get(f"complex_{name}") if kinds == {True} and not _scaled(op) else None
+    return own or PerElement(2 * real.vector, 2 * real.special, f"both parts: {real.note}")
+
+
+def _scaled(op: Signature) -> bool:
+    """Whether the other operand is a plain number."""
+    return isinstance(op.get("other"), (int, float))
 
 
 def _table_rule(name: str) -> None:

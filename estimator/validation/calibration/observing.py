@@ -1,7 +1,9 @@
 """Turns measured rows into observations, and names the constants that each depends on."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from estimator.errors import EstimatorError
 from estimator.hardware.catalogue import find_profile
@@ -13,6 +15,7 @@ from estimator.validation.evaluate import labels, predict
 from estimator.validation.hardware import profile_name, profile_of
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
+from estimator.validation.sampling import evenly
 from estimator.validation.suites import structural_kind, suite_of
 
 
@@ -24,23 +27,29 @@ class Observed:
     constants: tuple[Constant, ...]
 
 
-def observe(rows: Iterable[Row], hardware: Sequence[str] = (), anywhere: bool = False) -> list[Observed]:
+def observe(rows: Iterable[Row], hardware: Sequence[str] = (), anywhere: bool = False, limit: int | None = None) -> list[Observed]:
     """The rows that count, can be predicted, and ran on hardware of these families or devices (all where none is named).
 
-    With `anywhere`, numbers of a device's own file may move as well.
+    With `anywhere`, numbers of a device's own file may move as well; `limit` takes so many rows of each suite, evenly spaced.
     """
-    found = []
+    suites: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        suites[suite_of(row)].append(row)
+    return [one for part in suites.values() for one in islice(_usable(evenly(part), hardware, anywhere), limit)]
+
+
+def _usable(rows: Iterable[Row], hardware: Sequence[str], anywhere: bool) -> Iterator[Observed]:
     for row in rows:
         try:
             device = find_profile(profile_name(row.text("hardware")))
             if row.apart or not within(device, hardware):
                 continue
             prediction = predict(row)
-            if usable(prediction):
-                found.append(_observed(row, prediction, profile_of(row), anywhere))
+            found = _observed(row, prediction, profile_of(row), anywhere) if usable(prediction) else None
         except EstimatorError:
             continue  # `validate` says which rows cannot be predicted, and why
-    return [one for one in found if one.observation.measured]
+        if found and found.observation.measured:
+            yield found
 
 
 def _observed(row: Row, prediction: Prediction | Steady, profile: Profile, anywhere: bool) -> Observed:

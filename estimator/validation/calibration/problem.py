@@ -1,18 +1,23 @@
-"""What the fit minimises: errors of all observations in units of the model's own error, and one residual for each prior."""
+"""What the fit minimises: errors of all observations in units of the model's own error, and one residual for each prior.
 
-from collections.abc import Sequence
+The model's own error of a kind of run and metric is the scale of its errors where the fit stands, found anew in a second round.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from statistics import NormalDist
 
 import numpy as np
 
-from estimator.run.uncertainty import structural_error
+from estimator.facts import load_facts
 from estimator.run.uncertainty_samples import AT_END, two_piece
 from estimator.validation.calibration.constants import Constant
-from estimator.validation.calibration.observation import Observation
 from estimator.validation.calibration.observing import Observed
-from estimator.validation.intervals import FIGURE
 
 Array = np.ndarray
 STEP = 0.02  # exact: of finite differences, in standard deviations of the prior
+QUARTILE = NormalDist().inv_cdf(0.75)  # exact: the median |deviate| of a normal distribution
 EDGE = 1e-6  # exact: a bound that must lie apart from the other
 
 
@@ -21,23 +26,24 @@ def value_at(constant: Constant, deviate: Array | float) -> Array:
     return two_piece(constant.prior, np.asarray(deviate, dtype=float))
 
 
-def deviate_of(constant: Constant, value: float) -> float:
-    """The deviate at which the constant has this value in SI; clipped to its range."""
-    grid = np.linspace(*bounds_of(constant), 2**12 + 1)
-    return float(grid[np.abs(value_at(constant, grid) - value).argmin()])
-
-
 def bounds_of(constant: Constant) -> tuple[float, float]:
     """The ends of the range as deviates; a side without width is closed."""
     prior = constant.prior
     return (-AT_END if prior.low < prior else -EDGE), (AT_END if prior.high > prior else EDGE)
 
 
-def sigma_of(observation: Observation, metric: str) -> float:
-    """The model's own error of a metric, as a standard deviation of its logarithm."""
-    path = f"structural_error.{observation.kind}.{FIGURE[metric]}"
-    factor = structural_error(observation.kind)[path]
-    return float(np.log(factor.high / factor.low)) / (2 * AT_END)
+def values_of(one: Observed, values: Mapping[Constant, float]) -> dict[str, float]:
+    """The values of an observation's constants by sampler path; those that are not given stay as the files have them."""
+    return {constant.key: values[constant] for constant in one.constants if constant in values}
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The problem around one point: residuals, their derivatives, and half of the summed loss."""
+
+    residuals: Array
+    jacobian: Array
+    cost: float
 
 
 class Problem:
@@ -46,15 +52,31 @@ class Problem:
     def __init__(self, observed: Sequence[Observed], free: Sequence[Constant]) -> None:
         self.observed, self.free = observed, free
         self.index = {constant: position for position, constant in enumerate(free)}
-        nominal = [one.observation.errors({}) for one in observed]
-        self.sigma = np.array([sigma_of(one.observation, metric) for one, errors in zip(observed, nominal) for metric in errors])
-        groups = [f"{one.observation.group} {metric}" for one, errors in zip(observed, nominal) for metric in errors]
-        self.weight = weights(np.concatenate([list(errors.values()) for errors in nominal]).ravel() / self.sigma, groups)
+        metrics = [(one.observation, metric) for one in observed for metric in one.observation.errors({})]
+        self.kinds = np.array([f"{observation.kind} {metric}" for observation, metric in metrics])
+        self.groups = [f"{observation.group} {metric}" for observation, metric in metrics]
+        self.counts = [len(one.observation.measured) for one in observed]
+        self.sigma = self.weight = np.ones(len(metrics))
 
-    def cost(self, x: Array) -> float:
+    def rescaled(self, x: Array) -> "Problem":
+        """The same problem, its model error and the weights of groups taken from the errors at `x`."""
+        other = Problem(self.observed, self.free)
+        errors = self.linear(x).residuals[: len(self.sigma)] * self.sigma
+        other.sigma = np.array([scale(errors[self.kinds == kind]) for kind in self.kinds])
+        other.weight = weights(errors / other.sigma, self.groups)
+        return other
+
+    def without(self, left_out: Array, here: Linear) -> "tuple[Problem, Linear]":
+        """The problem without some observations (booleans), and what is known of it where `here` is known of the whole."""
+        part = Problem([one for one, gone in zip(self.observed, left_out) if not gone], self.free)
+        kept = ~np.repeat(left_out, self.counts)
+        part.sigma, part.weight = self.sigma[kept], self.weight[kept]
+        lines = np.concatenate([kept, np.ones(len(self.free), dtype=bool)])
+        residuals = here.residuals[lines]
+        return part, Linear(residuals, here.jacobian[lines], part.cost(residuals))
+
+    def cost(self, residuals: Array) -> float:
         """Half of the summed loss."""
-        errors = [error for one in self.observed for error in one.observation.errors(self._values(one, x[self._places(one)])).values()]
-        residuals = np.concatenate([np.ravel(errors) / self.sigma, x])
         return float(self.loss(residuals**2)[0].sum()) / 2
 
     def loss(self, squares: Array) -> Array:
@@ -67,10 +89,10 @@ class Problem:
 
     def hessian(self, x: Array) -> Array:
         """Of half the loss, after Gauss and Newton: what rows and priors together say about the constants."""
-        residuals, jacobian = self.linear(x)
-        return jacobian.T @ (self.loss(residuals**2)[1][:, np.newaxis] * jacobian)
+        here = self.linear(x)
+        return here.jacobian.T @ (self.loss(here.residuals**2)[1][:, np.newaxis] * here.jacobian)
 
-    def linear(self, x: Array) -> tuple[Array, Array]:
+    def linear(self, x: Array) -> Linear:
         """Errors in units of the model's own error, then the deviates themselves; and the derivatives of both, by differences."""
         step = np.where(x > 0, -STEP, STEP)  # towards the middle of each range
         errors, slopes = [], []
@@ -85,13 +107,20 @@ class Problem:
                 slope[places] = (found[1:] - found[0]) / step[places]
                 slopes.append(slope)
         residuals, jacobian = np.array(errors) / self.sigma, np.array(slopes) / self.sigma[:, np.newaxis]
-        return np.concatenate([residuals, x]), np.concatenate([jacobian, np.eye(len(x))])
+        residuals, jacobian = np.concatenate([residuals, x]), np.concatenate([jacobian, np.eye(len(x))])
+        return Linear(residuals, jacobian, self.cost(residuals))
 
     def _places(self, one: Observed) -> list[int]:
         return [self.index[constant] for constant in one.constants]
 
     def _values(self, one: Observed, deviates: Array) -> dict[str, Array]:
         return {constant.key: value_at(constant, row) for constant, row in zip(one.constants, deviates)}
+
+
+def scale(errors: Array) -> float:
+    """The standard deviation of a normal distribution with this median |error|; no less than laboratories differ by."""
+    floor = log(load_facts("physics/structural_error")["between_laboratories"]["spread"]) / AT_END
+    return max(float(np.median(np.abs(errors))) / QUARTILE, floor)
 
 
 def weights(residuals: Array, groups: Sequence[str]) -> Array:

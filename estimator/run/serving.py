@@ -1,0 +1,80 @@
+"""A served model: requests that arrive and leave while the engine keeps many of them in flight."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from estimator.errors import InvalidSetting
+from estimator.run.lengths import Lengths, lengths
+from estimator.units import require_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """Serve a language model with continuous batching, as vLLM, SGLang and TensorRT-LLM do, in the steady state.
+
+    Either `concurrency` requests are always in flight on each replica (64 unless `request_rate` is given), or `request_rate` requests a
+    second arrive at all `replicas` together. `prompt_tokens` and `output_tokens` are a number, a list of lengths, or quantiles
+    such as `{0.5: 95, 0.9: 2157}`; `cached_share` of the prompt tokens is found in a prefix cache.
+    `max_num_seqs` and the key-value cache in `memory_share` of the memory cap the batch; prompts are computed in chunks, at most
+    `chunk_tokens` tokens in a step. Without `cuda_graphs` the host launches every kernel.
+    `hourly` scales the rate by hour of the day (24 shares, or any number of equal parts); a replica without requests idles, or is
+    switched off with `scale_to_zero` in the hours without any. `requests` are counted in the estimate.
+    `draft` names a smaller model that proposes `draft_tokens` tokens a step, of which each is accepted with probability `acceptance`.
+
+    Raises `InvalidSetting` for values out of range.
+    """
+
+    concurrency: float | None = None
+    request_rate: float | None = None
+    prompt_tokens: Any = 512
+    output_tokens: Any = 256
+    cached_share: float = 0.0
+    max_num_seqs: int = 1024
+    chunk_tokens: int = 8192
+    memory_share: float = 0.9  # exact: a default that users change, as engines have it
+    cuda_graphs: bool = True
+    replicas: int = 1
+    hourly: Sequence[float] = (1.0,)
+    scale_to_zero: bool = False
+    requests: int = 1000
+    draft: str | None = None
+    draft_tokens: int = 3
+    acceptance: float = 0.7  # exact: a default that users change
+    usual_concurrency: ClassVar[int] = 64
+
+    def __post_init__(self) -> None:
+        for name in ("max_num_seqs", "chunk_tokens", "replicas", "requests", "draft_tokens"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidSetting(f"{name}={value!r}: expected a whole number of at least 1")
+        for name in ("concurrency", "request_rate"):
+            if getattr(self, name) is not None:
+                require_positive(name, getattr(self, name))
+        if self.concurrency is not None and self.request_rate is not None:
+            raise InvalidSetting("concurrency was given together with request_rate: one follows from the other; give one of them")
+        if self.concurrency is not None and not 1 <= self.concurrency <= self.max_num_seqs:
+            raise InvalidSetting(
+                f"concurrency={self.concurrency}: expected 1 to max_num_seqs={self.max_num_seqs}; raise max_num_seqs for more"
+            )
+        for name, most in (("cached_share", 1.0), ("memory_share", 1.0), ("acceptance", 1.0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+                raise InvalidSetting(f"{name}={value!r}: expected a share between 0 and 1")
+        if not self.hourly or not all(isinstance(x, (int, float)) and 0 <= x < float("inf") for x in self.hourly):
+            raise InvalidSetting(
+                f"hourly={self.hourly!r}: expected shares of the request rate, one for each part of the day, none below zero"
+            )
+        if tuple(self.hourly) != (1.0,) and self.request_rate is None:
+            raise InvalidSetting("hourly scales a request_rate; give one")
+        assert self.prompts and self.outputs  # raises for lengths that are none
+
+    @property
+    def prompts(self) -> Lengths:
+        """Lengths of the prompts."""
+        return lengths(self.prompt_tokens)
+
+    @property
+    def outputs(self) -> Lengths:
+        """Lengths of the outputs."""
+        return lengths(self.output_tokens)

@@ -1,0 +1,110 @@
+"""One device's part in a step of a serving engine: its kernels with their demands, its exchanges, its sampling and its waiting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import log, sqrt
+
+from estimator.hardware.demand import Demand
+from estimator.hardware.roofline import duration
+from estimator.hardware.schema import Profile
+from estimator.model.architecture import Architecture
+from estimator.model.work import Kernel
+from estimator.run.collective import exchanged
+from estimator.run.engine_kernels import Batch, Engine
+from estimator.run.group import Group
+from estimator.run.parallel import Parallel
+from estimator.run.phase import WAITING, Asked, asked
+from estimator.run.roles import widths
+from estimator.run.shard import check_degree, shard
+from estimator.run.stack import Stack, terms
+
+KEPT = 8  # exact: models whose parts are kept at hand
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that a step asks of the device, and the share of it that the prompts in the step cause."""
+
+    asked: Asked
+    prompts: float
+
+
+@lru_cache(maxsize=KEPT)
+def _engine(model_id: int, fusion: str, holder: "_Held") -> Engine:
+    return Engine(holder.model.programs, fusion)
+
+
+class _Held:
+    """Keeps a model alive as long as its parts are cached; equal for the same model only."""
+
+    def __init__(self, model: Architecture) -> None:
+        self.model = model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and other.model is self.model
+
+
+class Steps:
+    """Steps of one model on one device of a group, at any batch."""
+
+    def __init__(self, model: Architecture, profile: Profile, stack: Stack, parallel: Parallel) -> None:
+        self.profile, self.stack, self.parallel = profile, stack, parallel
+        self.engine = _engine(id(model), stack.fusion, _Held(model))
+        check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
+        self.group = Group(profile, parallel)
+
+    def parts(self, batch: Batch) -> list[Part]:
+        """Everything that one device does in a step in which `batch` is its data-parallel rank's share."""
+        whole = self.engine.kernels(batch, self.parallel.data if self.parallel.expert > 1 else 1)
+        kernels = shard([kernel for kernel, _ in whole], self.parallel.tensor, self.parallel.expert)
+        parts = [Part(asked(kernel, self.profile, self.stack), share) for kernel, (_, share) in zip(kernels, whole)]
+        parts += self._waiting(parts, kernels)
+        share = 1 - batch.decoding / batch.rows
+        exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.decoding + batch.prompts)
+        parts += [Part(exchanged(exchange, self.stack), share) for exchange in exchanges]
+        return [*parts, self._sampling([kernel for kernel, _ in whole], batch)]
+
+    def seconds(self, part: Part, clock: float | None = None) -> float:
+        """Seconds of all launches of a part at a clock (the highest unless given)."""
+        span = duration(part.asked.demand, self.profile)
+        return part.asked.launches * span.seconds(float(self.profile.clock.boost) if clock is None else clock)
+
+    def _waiting(self, parts: Sequence[Part], kernels: Sequence[Kernel]) -> list[Part]:
+        """Ranks with fewer rows or experts in a step wait for the busiest of them."""
+        ranks, found = self.parallel.expert, []
+        for part, kernel in zip(parts, kernels):
+            if ranks == 1 or "offsets" not in dict(kernel.signatures[0].arguments):
+                continue
+            clock = float(self.profile.clock.boost)
+            span = duration(part.asked.demand, self.profile)
+            mean = touched(kernel) if span.memory_seconds >= span.cycles / clock else (kernel.signatures[0].outputs[0].shape[0], 0.0)
+            excess = self.stack.expert_skew * (1 + sqrt(2 * log(ranks) * max(1 - mean[1], 0.0) / mean[0])) - 1
+            wait = Demand(overhead=excess * span.execution(clock))
+            name = "waiting for the busiest experts"
+            found.append(Part(Asked(name, WAITING, wait, part.asked.launches, kernel.module, kernel.layers), part.prompts))
+        return found
+
+    def _sampling(self, kernels: Sequence[Kernel], batch: Batch) -> Part:
+        """Choosing the next tokens from the logits; every rank does it on all of them."""
+        rows = batch.decoding + batch.prompts
+        vocabulary = next((widths(k.signatures[0])[1] for k in reversed(kernels) if k.kind == "matmul"), 0)
+        moved = rows * vocabulary * self.stack.sampling_bytes
+        demand = Demand(l2_bytes=moved, memory_bytes=moved, vector_ops=rows * vocabulary, **terms("reduction", self.stack))
+        return Part(Asked("sampling", "reduction", demand), batch.prompts / rows)
+
+
+def touched(kernel: Kernel) -> tuple[float, float]:
+    """(experts of one rank that get rows, share of its experts that do): more than one rank's fluctuate around these means."""
+    signature = kernel.signatures[0]
+    experts, rows, picks = signature["weight"].shape[0], signature.outputs[0].shape[0], signature.get("picks", 1)
+    missed = (1 - picks / experts) ** (rows / picks) if picks < experts else 0.0
+    return experts * (1 - missed), 1 - missed
+
+
+def scaled(part: Asked, factor: float) -> Asked:
+    """The same launches, `factor` times as often."""
+    return replace(part, launches=part.launches * factor)

@@ -1,0 +1,183 @@
+"""The steady state of continuous batching: what the mean step of an engine does with a given number of requests in flight.
+
+With N sequences in flight and outputs of o tokens, each step yields N tokens, N/o requests finish in it and as many arrive, so that the
+next step computes their prompts beside the decoding. Arrivals are Poisson: a step has none with probability exp(-N/o).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp, sqrt
+from typing import NamedTuple
+
+from estimator.hardware.demand import Demand
+from estimator.run.engine_kernels import Batch
+from estimator.run.lengths import Lengths
+from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, price_together, repeated
+from estimator.run.serving import Serving
+from estimator.run.serving_step import Part, Steps, scaled
+from estimator.run.stack import host_seconds
+
+ROUNDS = 30  # exact: bisections of the number that decodes where prompts fill every step
+WHOLE = 0.5  # exact: fewer decoding sequences than this round to none
+
+
+class Chunk(NamedTuple):
+    """A kind of step with prompts in it: its share of all steps, the requests in it and their new tokens; a prompt `spans` steps."""
+
+    share: float
+    prompts: float
+    new: float
+    spans: float
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The steps of a rank with `decoding` sequences that get a token in each; shares of the steps that hold prompts."""
+
+    decoding: float
+    chunks: tuple[Chunk, ...]
+    context: Lengths
+    cached: float
+
+    @property
+    def pure(self) -> float:
+        """Share of the steps without prompts."""
+        return max(1 - sum(chunk.share for chunk in self.chunks), 0.0)
+
+
+def mix_of(run: Serving, flight: float) -> Mix:
+    """The steps of one rank with `flight` requests in flight, on the mean; prompts that fill all steps leave fewer to decode."""
+    low, high = 0.0, flight
+    mix = _mix(run, flight)
+    if sum(chunk.share for chunk in mix.chunks) <= 1:
+        return mix
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        mix = _mix(run, middle)
+        low, high = (low, middle) if sum(chunk.share for chunk in mix.chunks) > 1 else (middle, high)
+    return _mix(run, low)
+
+
+def _mix(run: Serving, decoding: float) -> Mix:
+    prompts, outputs = run.prompts, run.outputs
+    arrivals = decoding / outputs.mean
+    some = 1 - exp(-arrivals)  # share of steps in which at least one request arrives
+    together = arrivals / some
+    new = max(prompts.mean * (1 - run.cached_share), 1.0)
+    room = max(run.chunk_tokens - decoding, 1.0)
+    chunks = []
+    for size, weight in _classes(new, prompts.spread / sqrt(together)):
+        spans = max(together * size / room, 1.0)
+        chunks.append(Chunk(some * weight * spans, together / spans, size, spans))
+    context = in_flight(prompts, outputs)
+    return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share)
+
+
+def in_flight(prompts: Lengths, outputs: Lengths) -> Lengths:
+    """Tokens in the cache of a sequence met at a random moment: its prompt, and what it has yielded so far.
+
+    A sequence of n outputs is met with a probability proportional to n, anywhere between its first and its last token: the k-th moment of
+    what it has yielded is E[n^(k+1)] / ((k + 1) E[n]), for log-normal n.
+    """
+    grown = 1 + outputs.spread**2
+    yielded, square = outputs.mean * grown / 2, outputs.mean**2 * grown**3 / (2 + 1)
+    mean = prompts.mean + max(yielded - 1 / 2, 0.0)
+    variance = (prompts.mean * prompts.spread) ** 2 + max(square - yielded**2, 0.0)
+    return Lengths(mean, sqrt(variance) / mean)
+
+
+def _classes(mean: float, spread: float) -> list[tuple[float, float]]:
+    """(tokens, weight) that stand for log-normal lengths of that mean and spread."""
+    return [(max(size, 1.0), weight) for size, weight in Lengths(max(mean, 1.0), spread).classes()]
+
+
+class Steady:
+    """Everything about one replica with `flight` requests in flight: its mean step, what it costs and what it yields."""
+
+    def __init__(self, steps: Steps, run: Serving, flight: float) -> None:
+        self.steps, self.run, self.flight = steps, run, flight
+        self.arrived = 0.0  # requests in flight on the mean over empty moments too, where requests come at a rate
+        parallel = steps.parallel
+        self.ranks = parallel.data * parallel.pipeline  # groups of requests that are computed apart, or one after the other
+        self.mix = mix_of(run, flight / self.ranks)
+
+    @property
+    def tokens(self) -> float:
+        """Output tokens of one step of all ranks."""
+        return self.mix.decoding * self.ranks
+
+    @cached_property
+    def kinds(self) -> list[tuple[float, list[Part]]]:
+        """Each kind of step with its share of all steps and its parts."""
+        mix, kinds = self.mix, []
+        if mix.pure:
+            kinds.append((mix.pure, self.steps.parts(Batch(max(mix.decoding, 1.0), mix.context))))
+        for chunk in mix.chunks:
+            others = mix.decoding - chunk.prompts
+            batch = Batch(max(others, 1.0) if others > WHOLE else 0.0, mix.context, chunk.prompts, chunk.new, mix.cached)
+            kinds.append((chunk.share, self.steps.parts(batch)))
+        return kinds
+
+    @cached_property
+    def priced(self) -> list[tuple[float, list[Phase]]]:
+        """One step of each kind on one device, priced, with its share of all steps: prompts, tokens, exchanges, and the host's time.
+
+        Each kind of step lasts longer than a power cap takes to act, so each has an operating point of its own.
+        """
+        host, found = self._host(), []
+        for share, parts in self.kinds:
+            groups: dict[str, list[Asked]] = {"prefill": [], "decode": [], COMMUNICATION: [], HOST: host}
+            for part in parts:
+                if part.asked.kind in (COMMUNICATION, WAITING):
+                    groups[COMMUNICATION].append(part.asked)
+                    continue
+                for name, portion in (("prefill", part.prompts), ("decode", 1 - part.prompts)):
+                    if portion:
+                        groups[name].append(scaled(part.asked, portion))
+            used = {name: items for name, items in groups.items() if items}
+            found.append((share, price_together(used, self.steps.profile, self.steps.stack, sequences=self._sequences())))
+        return found
+
+    def phases(self, count: float = 1.0, devices: int = 1) -> list[Phase]:
+        """`count` mean steps on `devices` that run alike."""
+        return [repeated(phase, count * share, devices) for share, phases in self.priced for phase in phases]
+
+    def _sequences(self) -> float:
+        return self.flight / self.steps.parallel.data / self.steps.parallel.pipeline
+
+    def _host(self) -> list[Asked]:
+        """The gaps of a step, and what the host takes longer than the device."""
+        stack, sequences = self.steps.stack, self._sequences()
+        gap = host_seconds(stack, sequences)
+        beside = stack.host_step + sequences * stack.host_sequence
+        device = sum(share * sum(self.steps.seconds(part) for part in parts) for share, parts in self.kinds)
+        items = [Asked("waiting for the host", HOST, Demand(interval=gap))]
+        if beside > device + gap:
+            items.append(Asked("waiting for the scheduler", WAITING, Demand(interval=beside - device - gap)))
+        return items
+
+    @cached_property
+    def step_times(self) -> list[tuple[float, float]]:
+        """(share, seconds) of each kind of step."""
+        return [(share, total_time(phases)) for share, phases in self.priced]
+
+    @cached_property
+    def step_seconds(self) -> float:
+        """Seconds of the mean step."""
+        return sum(share * seconds for share, seconds in self.step_times) / sum(share for share, _ in self.step_times)
+
+    @property
+    def served(self) -> float:
+        """Requests a second that one replica serves while it has requests."""
+        return self.tokens / self.run.outputs.mean / self.step_seconds
+
+
+def total_time(phases: Sequence[Phase]) -> float:
+    """Seconds of all entries of `phases`."""
+    return sum(entry.time for phase in phases for entry in phase.entries)
+
+
+def total_energy(phases: Sequence[Phase]) -> float:
+    """Joules of all entries of `phases`."""
+    return sum(joules for phase in phases for entry in phase.entries for joules in entry.energy.values())

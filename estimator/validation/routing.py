@@ -1,0 +1,55 @@
+"""How the expert benchmark of NVIDIA's aiconfigurator spreads rows over experts: evenly, or by a power law."""
+
+from collections.abc import Sequence
+from functools import cache
+from random import Random
+
+from estimator.validation.rows import NotPredicted
+
+DRAWS = 31  # exact: odd, so that a median draw exists
+LARGEST_SHARE = 0.8  # exact: of the tokens, what the benchmark lets one expert have before it scales the counts
+SPARSE = (0.01, 2.0)  # exact: range of the power law where there are fewer rows than experts
+
+
+def rows_by_expert(distribution: str, tokens: int, experts: int, picks: int, devices: int) -> tuple[float, ...]:
+    """Rows of each expert that has any, on the device that has the most of them.
+
+    "balanced" gives every expert the same, "power_law_a" a number drawn with density x^-a between 1 and 0.8 tokens, scaled to
+    tokens × picks rows (collector of ai-dynamo/aiconfigurator). Raises `NotPredicted` for another distribution.
+    """
+    kind, _, exponent = distribution.rpartition("_")
+    if distribution == "balanced" or not distribution:
+        return _balanced(tokens, experts, picks, devices)
+    if kind != "power_law":
+        raise NotPredicted(f"rows spread over experts in an unknown way: {distribution!r}")
+    return _power_law(tokens, experts, picks, devices, float(exponent))
+
+
+def _balanced(tokens: int, experts: int, picks: int, devices: int) -> tuple[float, ...]:
+    busy = max(1, round(min(experts, tokens * picks) / devices))
+    return (tokens * picks / devices / busy,) * busy
+
+
+@cache
+def _power_law(tokens: int, experts: int, picks: int, devices: int, exponent: float) -> tuple[float, ...]:
+    """The experts by their quantiles; on several devices the median of fixed draws of who shares a device with whom."""
+    low, high = (1.0, LARGEST_SHARE * tokens) if tokens * picks > experts else SPARSE
+    power = 1 - exponent
+    drawn = [((high**power - low**power) * (i + 1 / 2) / experts + low**power) ** (1 / power) for i in range(experts)]
+    counts = _rounded([tokens * picks * value / sum(drawn) for value in drawn], tokens * picks)
+    random, size, heaviest = Random(0), experts // devices, []
+    for _ in range(DRAWS):
+        random.shuffle(counts)
+        heaviest.append(max((counts[i : i + size] for i in range(0, experts, size)), key=sum))
+    median = sorted(heaviest, key=sum)[DRAWS // 2]
+    return tuple(sorted(count for count in median if count))
+
+
+def _rounded(counts: Sequence[float], total: int) -> list[float]:
+    """Whole numbers that add up to `total`: rounded, and what is missing or too much shared among the largest, one each in turn."""
+    whole = [float(round(count)) for count in counts]
+    order = sorted(range(len(whole)), key=lambda i: -whole[i])
+    missing = total - sum(whole)
+    for i in range(round(abs(missing))):
+        whole[order[i % len(order)]] += 1 if missing > 0 else -1
+    return whole
