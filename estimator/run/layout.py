@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from estimator.errors import EstimatorError, Infeasible, unknown_name
 from estimator.run.parallel import Parallel
@@ -45,7 +46,9 @@ def best_layout(shape: Shape, run: Training, site: Site, devices: int, objective
     """
     if objective not in OBJECTIVES:
         raise unknown_name("objective", objective, OBJECTIVES, "Pass one of these as objective=….")
-    priced, tight, known = [], [], {}
+    priced: list[Layout] = []
+    tight: list[tuple[float, Parallel, Training]] = []
+    known: dict[Any, Any] = {}
     for parallel, one in candidates(shape, run, site, devices, fixed):
         here = replace(site, parallel=parallel)
         memory = sum(memory_of(shape, one, parallel, one.step_samples // (one.batch * parallel.data)).values())
@@ -72,7 +75,9 @@ def candidates(shape: Shape, run: Training, site: Site, devices: int, fixed: Seq
     """Every layout of `devices` that divides the model and the batch, tensor parallelism inside a node."""
     node = site.cluster.node_devices if site.cluster else 1
     batch = run.step_samples
-    schemes = [(run.recompute, run.sharding)] if "recompute" in fixed else [s for s in SCHEMES if "sharding" not in fixed or s[1] == run.sharding]
+    schemes = (
+        [(run.recompute, run.sharding)] if "recompute" in fixed else [s for s in SCHEMES if "sharding" not in fixed or s[1] == run.sharding]
+    )
     for tensor in (n for n in range(1, node + 1) if node % n == 0 and shape.heads % n == 0):
         for pipeline in (n for n in STAGES if n <= shape.layers and devices % (tensor * n) == 0):
             data = devices // (tensor * pipeline)
@@ -125,7 +130,9 @@ def nearest_layout(shape: Shape, run: Training, site: Site) -> str:
     )
 
 
-def layout_for(model, profile, devices: int, run: Training, cluster=None, practice=None, objective: str = "time", fixed: Sequence[str] = ()) -> Layout:
+def layout_for(
+    model, profile, devices: int, run: Training, cluster=None, practice=None, objective: str = "time", fixed: Sequence[str] = ()
+) -> Layout:
     """`best_layout` of an architecture on devices of a kind."""
     from estimator.run.training_plan import site_of
 

@@ -57,7 +57,9 @@ def _items(
     eight_bits = run.precision == "fp8" and multiplies("fp8", profile)
     for name in PHASES:
         mine = _recomputed(kernels, run) if name == "recompute" else [kernel for kernel in kernels if kernel.phase == name]
-        items = [_asked(one, piece, profile, stack, practice, eight_bits) for kernel in mine for one in with_relayouts(kernel, profile, stack)]
+        items = [
+            _asked(one, piece, profile, stack, practice, eight_bits) for kernel in mine for one in with_relayouts(kernel, profile, stack)
+        ]
         yield name, [*items, *_scores(mine, name, piece, stack, practice)]
 
 
@@ -76,7 +78,9 @@ def _asked(kernel: Kernel, piece: Piece, profile: Profile, stack: Stack, practic
     demand = one.demand
     if eight_bits and kernel.kind == "matmul" and kernel.layers:
         demand = replace(demand, mac_format="fp8", unit="tensor")
-    return replace(one, demand=slowed(divided(demand, piece.share), practice), flop=one.flop / piece.share, matmul_flop=one.matmul_flop / piece.share)
+    return replace(
+        one, demand=slowed(divided(demand, piece.share), practice), flop=one.flop / piece.share, matmul_flop=one.matmul_flop / piece.share
+    )
 
 
 def divided(demand: Demand, parts: float) -> Demand:

@@ -46,7 +46,8 @@ class Parallel:
         """The `Layout` of least "time" or "energy" in which `devices` of `hw` train `model` with `global_batch` samples a step.
 
         `settings`: `cluster`, `practice`, and those of `Training` (`sequence_tokens`, `precision`, `optimizer`, …); micro-batch,
-        recomputation and sharding are chosen, unless listed in `fixed`. `Layout.parallel` and `Layout.run` go into `estimate`, `Layout.why` says what it beat.
+        recomputation and sharding are chosen, unless listed in `fixed`. `Layout.parallel` and `Layout.run` go into `estimate`,
+        `Layout.why` says what it beat.
         Raises `Infeasible` where nothing fits or divides.
         """
         from estimator.hardware.catalogue import load_profile
@@ -56,7 +57,9 @@ class Parallel:
 
         chosen = {name: settings.pop(name) for name in ("cluster", "practice", "fixed") if name in settings}
         subject = load_architecture(model) if isinstance(model, str) else model
-        return layout_for(subject, load_profile(hw), devices, Training(global_batch=global_batch, **settings), objective=objective, **chosen)
+        return layout_for(
+            subject, load_profile(hw), devices, Training(global_batch=global_batch, **settings), objective=objective, **chosen
+        )
 
     def __str__(self) -> str:
         used = [f"{field.name} {getattr(self, field.name)}" for field in fields(self) if getattr(self, field.name) > 1]

@@ -50,7 +50,9 @@ def traffics(
     yield wires.of("all_gather", "keys and values", wires.cached, parallel.tensor, parallel.sequence, stage * (PER_LAYER - 1), "data")
     trips = EXPERT_TRIPS + again
     expert_stage = shape.expert_layers / parallel.pipeline * microbatches
-    yield wires.of("all_to_all", "tokens of experts", wires.hidden * shape.picks / parallel.tensor, 1, parallel.expert, expert_stage * trips, "tensor")
+    yield wires.of(
+        "all_to_all", "tokens of experts", wires.hidden * shape.picks / parallel.tensor, 1, parallel.expert, expert_stage * trips, "tensor"
+    )
     yield from wires.stages(microbatches)
     yield from wires.replicas(practice, microbatches)
 

@@ -38,6 +38,8 @@ def _activations(shape: Shape, run: Training, parallel: Parallel, microbatches: 
     flight = min(microbatches, parallel.pipeline) / parallel.pipeline
     flight *= 1 + (parallel.pipeline - 1) / (parallel.pipeline * run.interleave) if run.interleave > 1 else 1
     if run.recompute == "full":
-        kept = run.batch * run.sequence_tokens * shape.width * shape.layers * BYTES[shape.model.format] / (parallel.tensor * parallel.sequence)
+        kept = (
+            run.batch * run.sequence_tokens * shape.width * shape.layers * BYTES[shape.model.format] / (parallel.tensor * parallel.sequence)
+        )
         return kept * flight + whole / shape.layers
     return whole * flight * (1 - ATTENTION_SHARE if run.recompute == "selective" else 1)

@@ -12,6 +12,7 @@ from estimator.errors import Infeasible
 from estimator.hardware.cluster import Cluster
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
+from estimator.run.adapters import trained_parameters
 from estimator.run.collective import Exchange, communicate
 from estimator.run.microbatch import Piece, microbatch
 from estimator.run.parallel import Parallel
@@ -21,7 +22,6 @@ from estimator.run.repeat import behind, seconds
 from estimator.run.settings import Training
 from estimator.run.stack import IDLE, Stack
 from estimator.run.training_exchanges import Traffic, traffics
-from estimator.run.adapters import trained_parameters
 from estimator.run.transformer import Shape, optimizer_of, state_of
 
 WAITING, INPUT, CHECKPOINT, EVALUATION, RESTART = "idle", "input", "checkpoint", "evaluation", "restart"
@@ -152,5 +152,7 @@ def _checkpoints(shape: Shape, run: Training, site: Site) -> list[Phase]:
         return []
     size = shape.model.parameter_bytes + state_of(optimizer_of(shape.model, run))
     server = site.cluster.server
-    rate = sum(float(drive.count * drive.write_bandwidth) for drive in server.drives) * ceil(site.parallel.devices / site.cluster.node_devices)
+    rate = sum(float(drive.count * drive.write_bandwidth) for drive in server.drives) * ceil(
+        site.parallel.devices / site.cluster.node_devices
+    )
     return [_wait("writing a checkpoint", CHECKPOINT, size / rate / run.checkpoint_every if rate else inf, site)]

@@ -42,7 +42,7 @@ def site_of(
 
 
 def train(model: Architecture, run: Training, site: Site) -> tuple[list[Phase], list[str]]:
-    """Phases of all devices, and what was taken for granted. Raises `InvalidSetting`, and `Infeasible` where several devices lack memory."""
+    """Phases of all devices, and what was taken for granted. Raises `InvalidSetting`, and `Infeasible` for lack of memory."""
     shape = shape_of(model)
     check(shape, run, site)
     count = run.step_samples // (run.batch * site.parallel.data)
@@ -79,13 +79,16 @@ def check(shape: Shape, run: Training, site: Site) -> None:
             f"the nearest is {nearest}"
         )
     if run.interleave > 1 and shape.layers < parallel.pipeline * run.interleave:
-        raise InvalidSetting(f"interleave={run.interleave}: {shape.layers} layers make at most {shape.layers // parallel.pipeline} stretches a stage")
+        raise InvalidSetting(
+            f"interleave={run.interleave}: {shape.layers} layers make at most {shape.layers // parallel.pipeline} stretches a stage"
+        )
 
 
 def _divides(name: str, degree: int, of: int, why: str) -> None:
     if of % degree:
         fits = [n for n in range(1, of + 1) if of % n == 0]
-        raise InvalidSetting(f"{name}={degree}: {why}, which {degree} ranks cannot share; the nearest that fits is {min(fits, key=lambda n: abs(n - degree))}")
+        nearest = min(fits, key=lambda n: abs(n - degree))
+        raise InvalidSetting(f"{name}={degree}: {why}, which {degree} ranks cannot share; the nearest that fits is {nearest}")
 
 
 def _too_large(shape: Shape, run: Training, site: Site, memory: dict[str, float]) -> str:
@@ -106,7 +109,9 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
         f"{site.parallel.data} replicas; optimizer {run.optimizer}, recomputation {run.recompute}, sharding {run.sharding}"
     ]
     if site.parallel.devices == 1 and shape.model.max_positions and run.sequence_tokens > shape.model.max_positions:
-        notes.append(f"WARNING: {run.sequence_tokens} tokens exceed the {shape.model.max_positions} positions that {shape.model.name} was made for")
+        notes.append(
+            f"WARNING: {run.sequence_tokens} tokens exceed the {shape.model.max_positions} positions that {shape.model.name} was made for"
+        )
     if site.parallel.devices > 1:
         notes.append(f"layout {site.parallel}; {format_si(sum(memory.values()), 'B')} of each device filled")
         notes.append(f"practice {site.practice.name}: {site.practice.notes}")

@@ -26,9 +26,9 @@ class Training:
     given module, which is then traced for real.
     `precision`: of matrix products, one of `PRECISIONS`; None: as the model was traced. fp16 scales the loss; fp8 keeps activations
     in 16 bits between products. `recompute`: activations that backward computes again, "none", "selective" (attention) or "full"
-    (each layer from its input). `trainable`: "all", "lora" or "qlora" (frozen weights in 4 bits) with adapters of `rank` beside each matrix; `frozen`: the share
-    of the layers without gradients of their weights. `sharding`: what data-parallel replicas share of the optimizer's state (zero1), gradients
-    (zero2) and weights (zero3, FSDP). `interleave`: stretches of layers that each pipeline stage holds.
+    (each layer from its input). `trainable`: "all", "lora" or "qlora" (frozen weights in 4 bits) with adapters of `rank` beside each
+    matrix; `frozen`: the share of the layers without gradients of their weights. `sharding`: what data-parallel replicas share, of
+    the optimizer's state (zero1), gradients (zero2) and weights (zero3, FSDP). `interleave`: stretches of layers in each stage.
     `input_seconds`: time of one host core for each sample, spread over `workers` for each device. `checkpoint_every` and
     `evaluation_every` steps (0: never), an evaluation being `evaluation_samples` forward.
 
