@@ -36,6 +36,7 @@ class Stack(Section):
     convolution_fill: Number
     reduction_memory_share: Number
     copy_memory_share: Number
+    attention_fma_per_clock: Number | None = None
 
 
 IDLE = "idle"
