@@ -46,11 +46,8 @@ def heading(estimate: "Estimate") -> str:
     counted = [
         f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)
     ]
-    return "\n".join(
-        line
-        for line in [*lines, " · ".join(counted), service(estimate), _wrapped([around(estimate)]), _wrapped([contributors(estimate)])]
-        if line
-    )
+    said = [*lines, " · ".join(counted), service(estimate), _wrapped([around(estimate)]), _wrapped([contributors(estimate)])]
+    return "\n".join(line for line in said if line)
 
 
 def service(estimate: "Estimate") -> str:
