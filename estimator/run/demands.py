@@ -48,8 +48,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(signature.get("scale_a"), signature.outputs[0]) for signature in kernel.signatures]
-    return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
+    scaled = [signature for signature in kernel.signatures if _blocks(signature.get("scale_a"))]
+    return sum(each.outputs[0].elements * each["scale_a"].shape[-1] for each in scaled if each["scale_a"].format == "fp32")
 
 
 def _blocks(scale: TensorSpec | None) -> bool:
