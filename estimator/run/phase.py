@@ -15,6 +15,7 @@ from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, host_seconds
 
 HOST, COMMUNICATION, WAITING = "host", "communication", "waiting"
+EXPERTS = "experts"  # products of experts by tiles that leave loads short
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
 

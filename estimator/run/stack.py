@@ -26,6 +26,11 @@ class Stack(Section):
     host_sequence: Second
     sampling_bytes: Byte
     expert_skew: Number
+    expert_rows_small: Number
+    expert_rows_large: Number
+    expert_alignment: Number
+    expert_memory_share: Number
+    expert_tensor_share: Number
     attention_memory_share: Number
     softmax_overlap: Number
     l2_resident_share: Number
@@ -41,7 +46,12 @@ class Stack(Section):
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     attention = kind == "attention"
-    shares = {"attention": stack.attention_memory_share, "reduction": stack.reduction_memory_share, "copy": stack.copy_memory_share}
+    shares = {
+        "experts": stack.expert_memory_share,
+        "attention": stack.attention_memory_share,
+        "reduction": stack.reduction_memory_share,
+        "copy": stack.copy_memory_share,
+    }
     return {
         "memory_share": shares.get(kind, 1.0),
         "overlap": stack.softmax_overlap if attention else 1.0,
