@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from estimator.model.transform import quantize as quantize
     from estimator.model.transform import route as route
     from estimator.report.estimate import Estimate as Estimate
+    from estimator.run.diffusion import Diffusion as Diffusion
     from estimator.run.parallel import Parallel as Parallel
     from estimator.run.serving import Serving as Serving
     from estimator.run.settings import Inference as Inference
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Diffusion": "estimator.run.diffusion",
     "Estimate": "estimator.report.estimate",
     "EstimatorError": "estimator.errors",
     "Inference": "estimator.run.settings",

@@ -15,9 +15,10 @@ from estimator.model.transform import SKIP, quantize, route
 from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
+from estimator.run.diffusion import Diffusion
 from estimator.run.formats import multiplies
 from estimator.run.parallel import Parallel
-from estimator.run.plan import plan
+from estimator.run.plan import Run, plan
 from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
@@ -28,7 +29,7 @@ Hardware = str | Path | Mapping[str, Any] | Profile
 def estimate(
     model: Any,
     hw: Hardware = "H100",
-    run: Inference | Training | Serving | None = None,
+    run: Run | None = None,
     *,
     parallel: Parallel | None = None,
     inputs: Any = None,
@@ -41,29 +42,44 @@ def estimate(
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
-    `run`: `Inference` (default), `Serving` or `Training`; `parallel` spreads it over devices, see `Parallel`. `stack`: "eager",
-    "compiled", "serving" or "vllm-0.5"; by default serving for generating language models, else eager. `weights`: how inference holds the
-    weights of matrix products, "int8", "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see
-    `quantize`, which also takes a group size; `prune` makes a model sparse or smaller).
+    `run`: `Inference` (default), `Serving`, `Training` or `Diffusion` (default for diffusion pipelines); `parallel` spreads it over
+    devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving" or "vllm-0.5"; by default serving for generating
+    language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
+    "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see `quantize`, which also takes a group
+    size; `prune` makes a model sparse or smaller).
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
     profile = load_profile(hw)
-    run = Inference() if run is None else run
     if isinstance(model, str):
         model, named = stored(model)
         weights = weights if weights is not None or isinstance(run, Training) else named
-    if not isinstance(run, (Inference, Training, Serving)):
-        raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…) or Training(…)")
-    subject = route(_resolve(model, run, inputs), routing)
+    if run is not None and not isinstance(run, (Inference, Training, Serving, Diffusion)):
+        raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…), Training(…) or Diffusion(…)")
+    subject = route(_resolve(model, run or Inference(), inputs), routing)
+    run = _settled(run, subject)
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
     software = load_stack(stack or _default_stack(subject, run))
     return assemble(subject, plan(subject, run, profile, software, parallel), run, profile, software)
 
 
-def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | Serving | None = None, **settings: Any) -> list[Estimate]:
+def _settled(run: Run | None, subject: Architecture | Trace) -> Run:
+    """The run as asked for or by default, with what a diffusion pipeline fills in itself."""
+    diffuses = isinstance(subject, Architecture) and subject.kind == "diffusion"
+    if run is None:
+        run = Diffusion() if diffuses else Inference()
+    if isinstance(run, Diffusion):
+        if isinstance(subject, Architecture):
+            return run.resolved(subject)
+        raise InvalidSetting(f"run=Diffusion(…): {subject.name} is one trace; name a diffusion pipeline, or use Inference(…)")
+    if diffuses:
+        raise InvalidSetting(f"run={type(run).__name__}(…): {subject.name} is a diffusion pipeline; use Diffusion(batch=…, steps=…)")
+    return run
+
+
+def compare(model: Any, hw: Sequence[Hardware], run: Run | None = None, **settings: Any) -> list[Estimate]:
     """One `Estimate` for each hardware in `hw`, in that order; further arguments as for `estimate`."""
     if isinstance(hw, (str, Path, Mapping, Profile)):
         raise InvalidSetting(f"hw={hw!r}: expected a list of hardware to compare; use estimate() for one")
@@ -73,12 +89,12 @@ def compare(model: Any, hw: Sequence[Hardware], run: Inference | Training | Serv
 def sweep(
     model: Any,
     hw: Sequence[Hardware] | Hardware,
-    run: type[Inference] | type[Training] | type[Serving] = Inference,
+    run: type[Run] | None = None,
     *,
     stack: str | None = None,
     **grids: Any,
 ) -> list[dict[str, Any]]:
-    """Estimates over the product of hardware and run settings: each of `grids` is a value or a sequence of values.
+    """Estimates over the product of hardware and settings of `run` (by default as for `estimate`): each grid a value or a sequence.
 
     `sweep("llama-3.1-8b", ["A100", "H100"], batch=[1, 8, 64])` gives six rows: the settings, the `estimate` itself and its
     `energy` (J), `time` (s), `power` (W), and joules per token, sample and step where the run has them.
@@ -88,15 +104,16 @@ def sweep(
         name: [value] if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") else list(value) for name, value in grids.items()
     }
     subject = load_architecture(model) if isinstance(model, str) else model
+    made = run or (Diffusion if isinstance(subject, Architecture) and subject.kind == "diffusion" else Inference)
     rows = []
     for part, *values in product(parts, *choices.values()):
         settings = {name: getattr(value, "item", lambda value=value: value)() for name, value in zip(choices, values)}
-        answer = estimate(subject, part, run(**settings), stack=stack)
+        answer = estimate(subject, part, made(**settings), stack=stack)
         rows.append({"hw": load_profile(part).name, **settings, "estimate": answer, **answer.figures()})
     return rows
 
 
-def _resolve(model: Any, run: Inference | Training | Serving, inputs: Any) -> Architecture | Trace:
+def _resolve(model: Any, run: Run, inputs: Any) -> Architecture | Trace:
     """A lifted architecture where sizes may vary, or a trace of a module at the sizes of its inputs."""
     if isinstance(model, (Architecture, Trace)):
         return model
@@ -117,7 +134,7 @@ def _resolve(model: Any, run: Inference | Training | Serving, inputs: Any) -> Ar
     raise InvalidSetting(f"model={model!r}: expected an architecture name, a torch.nn.Module, a Hugging Face configuration or a Trace")
 
 
-def _quantized(subject: Architecture | Trace, weights: str, run: Inference | Training | Serving, profile: Profile) -> Architecture | Trace:
+def _quantized(subject: Architecture | Trace, weights: str, run: Run, profile: Profile) -> Architecture | Trace:
     """Packed weights; activations are narrowed too where the scheme does so and the chip multiplies them as they are."""
     if isinstance(run, Training):
         raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
@@ -125,7 +142,7 @@ def _quantized(subject: Architecture | Trace, weights: str, run: Inference | Tra
     return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
 
 
-def _trace(model: Any, run: Inference | Training | Serving, inputs: Any) -> Trace:
+def _trace(model: Any, run: Run, inputs: Any) -> Trace:
     from estimator.model.tracing import trace
 
     positional = () if isinstance(inputs, Mapping) else tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
@@ -135,6 +152,8 @@ def _trace(model: Any, run: Inference | Training | Serving, inputs: Any) -> Trac
     return trace(model, *positional, **keywords)
 
 
-def _default_stack(subject: Architecture | Trace, run: Inference | Training | Serving) -> str:
+def _default_stack(subject: Architecture | Trace, run: Run) -> str:
+    if isinstance(run, Diffusion):
+        return "pipeline"
     generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
     return "serving" if generates and not isinstance(run, Training) else "eager"

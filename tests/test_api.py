@@ -110,7 +110,7 @@ def test_a_module_without_inputs_is_told_to_bring_them():
 def test_what_is_no_model_is_refused_with_what_would_be_one():
     with pytest.raises(InvalidSetting, match="expected an architecture name, a torch.nn.Module"):
         estimate(42)
-    with pytest.raises(InvalidSetting, match=r"expected Inference\(…\), Serving\(…\) or Training\(…\)"):
+    with pytest.raises(InvalidSetting, match=r"expected Inference\(…\), Serving\(…\), Training\(…\) or Diffusion\(…\)"):
         estimate("gpt2", run="inference")
     with pytest.raises(InvalidSetting, match="expected a list of hardware"):
         compare("gpt2", "H100")

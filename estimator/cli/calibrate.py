@@ -12,7 +12,7 @@ from estimator.validation.calibration import calibrate
 from estimator.validation.calibration.own_profile import calibrate_like, profile_text
 from estimator.validation.calibration.report import as_json, as_text
 from estimator.validation.calibration.writing import write
-from estimator.validation.reading import Fault, read_csv, read_folder, select
+from estimator.validation.reading import Fault, read_csv, read_data, select
 from estimator.validation.rows import Row
 from estimator.validation.suites import NAMES, suite_of
 
@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, metavar="DIR", help="measured rows, as for `python -m estimator validate`")
+    source.add_argument("--data", type=Path, metavar="PATH", help="measured rows, as for `python -m estimator validate`")
     source.add_argument("--from", type=Path, metavar="FILE.csv", dest="file", help="measured rows of one card, with --like")
     add("--like", metavar="HW", help="print a profile of the card that was measured, which is like this part of the catalogue")
     add("--hw", nargs="+", default=(), metavar="FAMILY", help="only rows of these families, memories or devices")
@@ -45,7 +45,7 @@ def run(given: list[str]) -> int:
         raise InvalidSetting(f"--limit {options.limit}: expected at least 1, or 0 for all rows")
     if bool(options.file) != bool(options.like):
         raise InvalidSetting("--from FILE.csv and --like HW belong together: the file is taken for one card that is like HW")
-    rows, faults = read_folder(options.data) if options.data else _read(options.file)
+    rows, faults = read_data(options.data) if options.data else _read(options.file)
     rows, limit = list(select(rows, _suites(options.suites, rows), suite_of)), options.limit or None
     found = (
         calibrate_like(rows, options.like, limit) if options.like else calibrate(rows, [_stem(name) for name in options.hw], limit=limit)

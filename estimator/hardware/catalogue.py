@@ -1,6 +1,7 @@
 """Finds hardware profiles by name, alias or path and checks what they say against the schema."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,30 @@ def _devices(root: Path) -> dict[str, Path]:
     return {path.stem: path for path in (root / "device").glob("*.toml")}
 
 
+BRANDS = frozenset("nvidia amd intel google aws apple geforce tesla instinct tm".split())  # words that tell no two parts apart
+
+
 @cache
 def _aliases(root: Path) -> dict[str, Path]:
-    """The file of every name and alias in a folder, in lower case."""
+    """The file of every name and alias in a folder, in lower case, and of each without brands and separators."""
     names: dict[str, Path] = {}
+    for alias, path in _called(root):
+        for spelling in (alias.lower(), _bare(alias)):
+            other = names.setdefault(spelling, path)
+            if other != path:
+                raise ProfileError(f"alias {alias!r} belongs to both {other.stem!r} and {path.stem!r}; keep it in one of them")
+    return names
+
+
+def _called(root: Path) -> Iterator[tuple[str, Path]]:
     for name, path in sorted(_devices(root).items()):
         table = read_toml(path)
-        for alias in (name, table.get("name", name), *table.get("aliases", ())):
-            other = names.setdefault(alias.lower(), path)
-            if other != path:
-                raise ProfileError(f"alias {alias!r} belongs to both {other.stem!r} and {name!r}; keep it in one of them")
-    return names
+        yield from ((alias, path) for alias in (name, table.get("name", name), *table.get("aliases", ())))
+
+
+def _bare(name: str) -> str:
+    """A name as it is told from others: "NVIDIA A100-SXM4-80GB" and "a100 sxm4 80gb" are one."""
+    return "".join(word for word in re.split(r"[^a-z0-9+]+", name.lower()) if word not in BRANDS)
 
 
 def known_as(name: str) -> Path | None:
@@ -50,9 +64,9 @@ def known_as(name: str) -> Path | None:
 
 def find_profile(name: str) -> Path:
     """The file of a device by its name or alias; raises `UnknownName` with the nearest names."""
-    if path := known_as(name):
+    if path := known_as(name) or known_as(_bare(name)):
         return path
-    known = {name for root in roots() for name in (*_devices(root), *(alias.upper() for alias in _aliases(root)))}
+    known = {name for root in roots() for alias, path in _called(root) for name in (path.stem, alias.upper())}
     raise unknown_name("hardware", name, known, HINT)
 
 

@@ -19,7 +19,8 @@ def voltage_many(chip: Any, clock: Array) -> Array:
     curve, floor = chip.clock, chip.clock.voltage_floor
     law = {"threshold_voltage": curve.threshold_voltage, "exponent": curve.velocity_exponent}
     gain = gain_through(curve.boost, curve.voltage_at_boost, **law)
-    voltage = np.broadcast_to(floor, clock.shape)
+    lowest = curve.threshold_voltage * (1 + np.sqrt(CLOSE))  # a sampled floor may touch the threshold, where the law's clock is zero
+    voltage = np.broadcast_to(np.maximum(floor, lowest), clock.shape)
     for _ in range(NEWTON_STEPS):
         short = np.log(clock / clock_frequency(voltage, gain=gain, **law))
         step = np.maximum(short, 0) / (curve.velocity_exponent / (voltage - curve.threshold_voltage) - 1 / voltage)

@@ -13,7 +13,7 @@ from estimator.units import KELVIN_AT_ZERO_CELSIUS, parse_quantity
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
 
-SCOPES = {"nvidia": "1 GPU, NVML energy counter", "amd": "1 GPU, amdsmi energy counter", "rapl": "processor packages, RAPL"}
+SCOPES = {"nvidia": "1 GPU, NVML", "amd": "1 GPU, amdsmi", "rapl": "processor packages, RAPL"}
 DIGITS = 6  # exact: more than any sensor has
 FIRST = (
     "row_id", "source", "source_ref", "kind", "task", "op", "model_id", "precision", "operands", "hardware", "n_gpus",
@@ -37,7 +37,10 @@ class Site:
     @classmethod
     def of(cls, meter: Meter, source: str, hardware: str | None = None, **facts: str) -> "Site":
         """What the meter says about its device; `hardware` renames it to what the catalogue calls it."""
-        return cls(hardware or meter.name(), meter.limit(), source, {**meter.facts(), **facts}, SCOPES.get(meter.kind, meter.kind))
+        how = "power readings, integrated" if meter.energy() is None else "energy counter"
+        return cls(
+            hardware or meter.name(), meter.limit(), source, {**meter.facts(), **facts}, f"{SCOPES.get(meter.kind, meter.kind)} {how}"
+        )
 
     def placed(self, row: Row) -> Row:
         """The row on this hardware."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from estimator.model.packing import Packer, Unpacker
 from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
 
-KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision")
+KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision", "diffusion")
 BUNDLED = Path(__file__).with_name("bundled")
 INDEX = "index.json"
+VARIANT = '{"like": '  # begins the file of a model that differs from another one in its sizes and names alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,11 @@ class Architecture:
     (window in tokens, bytes) for the layers that keep only the latest tokens. An encoder has neither.
     `programs`: a causal-lm has "prefill" (batch, sequence; logits of the last token only), "decode" (batch, past; one new
     token for each sequence) and "training" (batch, sequence; forward, loss and backward over all tokens); an encoder or vision
-    model "forward" and "training"; an encoder-decoder "encode", "decode" and "training".
+    model "forward" and "training"; an encoder-decoder "encode", "decode" and "training"; a diffusion pipeline "encode" (batch),
+    "denoise" (one pass) and "decode" (batch, height, width in pixels, frames where it makes videos).
     `saved_bytes` is the memory that a training step keeps from forward to backward, as a polynomial of its symbols.
-    `decisions` are the choices made on the way from the published model to the traced one.
+    `decisions` are the choices made on the way from the published model to the traced one. `defaults` are sizes that the model
+    was made for: of a diffusion pipeline height, width, frames, steps and passes of guidance.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Architecture:
     saved_bytes: Polynomial | None = None
     aliases: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
+    defaults: Mapping[str, int] = field(default_factory=dict)
 
     def kv_bytes(self, tokens: Any) -> Any:
         """Bytes in the caches of one sequence that holds `tokens` tokens (a number or an array)."""
@@ -58,10 +62,13 @@ class Architecture:
     def to_json(self) -> str:
         """The architecture as JSON text, one kernel, tensor or signature per line."""
         packer = Packer()
-        data: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "programs"}
+        given = {"defaults": dict(self.defaults)} if self.defaults else {}
+        data: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("programs", "defaults")
+        }
         data["saved_bytes"] = None if self.saved_bytes is None else str(self.saved_bytes)
         programs = {name: program.pack(packer) for name, program in self.programs.items()}
-        return _layout(data | {"tables": packer.tables(), "programs": programs}) + "\n"
+        return _layout(data | given | {"tables": packer.tables(), "programs": programs}) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Architecture":
@@ -109,7 +116,11 @@ def _from_transformers(name: str) -> Architecture:
 
 @cache
 def _load(name: str) -> Architecture:
-    return Architecture.from_json((BUNDLED / f"{name}.json").read_text(encoding="utf-8"))
+    text = (BUNDLED / f"{name}.json").read_text(encoding="utf-8")
+    if not text.startswith(VARIANT):
+        return Architecture.from_json(text)
+    own = json.loads(text)
+    return replace(_load(own.pop("like")), **own | {"aliases": tuple(own["aliases"])})
 
 
 @cache

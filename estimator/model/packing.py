@@ -32,7 +32,7 @@ class Packer:
         reads, writes = (None if specs is None else [self.tensor(spec) for spec in specs] for specs in (kernel.reads, kernel.writes))
         where = [kernel.name, kernel.kind, kernel.phase, kernel.module]
         resident = [[self.tensor(spec) for spec in kernel.resident]] if kernel.resident else []
-        return [*where, signatures, reads, writes, kernel.format, kernel.count, _runs(kernel.layers), *resident]
+        return [*where, signatures, reads, writes, kernel.format, _text(kernel.count), _runs(kernel.layers), *resident]
 
     def signature(self, signature: Signature) -> int:
         if signature not in self._signatures:
@@ -43,7 +43,7 @@ class Packer:
 
     def tensor(self, spec: TensorSpec) -> int:
         if spec not in self._tensors:
-            shape = [str(size) if isinstance(size, Polynomial) else size for size in spec.shape]
+            shape = [_text(size) for size in spec.shape]
             self._rows["tensors"].append([spec.format, shape, list(spec.expanded)])
             self._tensors[spec] = len(self._tensors)
         return self._tensors[spec]
@@ -77,7 +77,7 @@ class Unpacker:
         reads, writes = (None if indices is None else tuple(self._tensors[i] for i in indices) for indices in (reads, writes))
         signatures = tuple(self._signatures[i] for i in signatures)
         stays = tuple(self._tensors[i] for indices in resident for i in indices)
-        return Kernel(name, kind, phase, module, signatures, reads, writes, form, count, _layers(runs), stays)
+        return Kernel(name, kind, phase, module, signatures, reads, writes, form, self._size(count), _layers(runs), stays)
 
     def _signature(self, op: str, arguments: dict[str, Any], outputs: list[int]) -> Signature:
         pairs = tuple((name, self._value(value)) for name, value in arguments.items())
@@ -97,6 +97,10 @@ class Unpacker:
             ((tag, content),) = value.items()
             return self._tensors[content] if tag == "t" else self._size(content) if tag == "p" else float(content)
         return value
+
+
+def _text(size: Any) -> Any:
+    return str(size) if isinstance(size, Polynomial) else size
 
 
 def _runs(layers: tuple[int, ...]) -> list[list[int]]:

@@ -78,7 +78,7 @@ class _Substitution:
         self.done: dict[int, Any] = {}
 
     def kernel(self, kernel: Kernel) -> Kernel:
-        return replace(kernel, **{name: self(getattr(kernel, name)) for name in ("signatures", "reads", "writes", "resident")})
+        return replace(kernel, **{name: self(getattr(kernel, name)) for name in ("signatures", "reads", "writes", "resident", "count")})
 
     def __call__(self, value: Any) -> Any:
         if not isinstance(value, (TensorSpec, Signature, Polynomial, tuple)):

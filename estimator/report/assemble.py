@@ -10,9 +10,8 @@ from estimator.model.work import Kernel
 from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
-from estimator.run.plan import Plan
-from estimator.run.serving import Serving
-from estimator.run.settings import SHAPES, Inference, Training, describe
+from estimator.run.plan import Plan, Run
+from estimator.run.settings import SHAPES, describe
 from estimator.run.stack import Stack, matrix_format
 from estimator.run.uncertainty import kind_of, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
@@ -20,7 +19,7 @@ from estimator.units import KELVIN_AT_ZERO_CELSIUS
 MATRIX_KINDS = ("matmul", "attention", "convolution")
 
 
-def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Training | Serving, profile: Profile, stack: Stack) -> Estimate:
+def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profile, stack: Stack) -> Estimate:
     """The `Estimate` of a plan."""
     notes = [*plan.notes, *subject.decisions, *_format_notes(plan.kernels, profile, stack), *_standing_notes(profile, stack, plan.devices)]
     return Estimate(
@@ -34,6 +33,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Inference | Trainin
         steps=plan.steps,
         parameters=subject.parameters,
         service=plan.service,
+        media_seconds=plan.media_seconds,
         coverage=_unknown(plan.kernels),
         assumptions=tuple(dict.fromkeys(notes)),
         numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_structural(run, stack)),

@@ -35,8 +35,8 @@ class Source:
 class Estimate:
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
-    `tokens`, `samples` and `steps` are 0 where the run has none. `coverage` maps each operation without a rule to how often
-    it was met (empty: every operation was counted exactly). `service` is what callers of a served
+    `tokens`, `samples`, `steps` and `media_seconds` (of video made) are 0 where the run has none. `coverage` maps each operation
+    without a rule to how often it was met (empty: every operation was counted exactly). `service` is what callers of a served
     model notice, by name: requests and tokens a second, seconds to the first token and between tokens by percentile, requests in flight,
     joules for each request, prompt token and output token. `spread` is the `uncertainty` that JSON brought, if it did.
     """
@@ -49,6 +49,7 @@ class Estimate:
     tokens: int = 0
     samples: int = 0
     steps: int = 0
+    media_seconds: float = 0.0
     parameters: int = 0
     coverage: dict[str, int] | None = None
     assumptions: tuple[str, ...] = ()
@@ -102,8 +103,13 @@ class Estimate:
 
     @property
     def energy_per_sample(self) -> float:
-        """Joules per sample: sequence, image or request."""
+        """Joules per sample: sequence, image, video or request."""
         return self.energy / self._count("samples")
+
+    @property
+    def energy_per_media_second(self) -> float:
+        """Joules per second of video. Raises where the run makes none."""
+        return self.energy / self._count("media_seconds")
 
     @property
     def energy_per_step(self) -> float:
@@ -113,11 +119,12 @@ class Estimate:
     def figures(self) -> dict[str, float]:
         """The headline figures as a dict: energy, time, power, and joules per token, sample and step where there are any."""
         per = {"tokens": "energy_per_token", "samples": "energy_per_sample", "steps": "energy_per_step"}
+        per |= {"media_seconds": "energy_per_media_second"}
         return {"energy": self.energy, "time": self.time, "power": self.power} | {
             figure: getattr(self, figure) for many, figure in per.items() if getattr(self, many)
         }
 
-    def _count(self, what: str) -> int:
+    def _count(self, what: str) -> float:
         count = getattr(self, what)
         if not count:
             raise EstimatorError(f"this run has no {what}; use .energy, or another run")

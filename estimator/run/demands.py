@@ -9,7 +9,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
-from estimator.run.attention import attention_l2_bytes, attention_slots
+from estimator.run.attention import attention_l2_bytes, attention_slots, slots_for_each
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, matrix_format, terms
@@ -26,12 +26,13 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included
-    macs, rows = work.tensor_flop / 2, 1.0
+    macs, rows, older = work.tensor_flop / 2, 1.0, 1.0
     if kernel.kind == "attention" and macs:
         rows = tiling.slots / macs
+        older = slots_for_each(kernel, profile, number_format, stack) if unit == "tensor" else 1.0
     return Demand(
         macs=macs,
-        mac_slots=tiling.slots,
+        mac_slots=tiling.slots * older,
         mac_padding=macs * (rows - 1),
         mac_format=number_format,
         unit=unit,

@@ -11,10 +11,10 @@ from dataclasses import replace
 from estimator.model.work import Kernel
 from estimator.run.phase import EXPERTS, Asked
 from estimator.run.roles import is_grouped, widths
-from estimator.run.stack import Stack
+from estimator.run.stack import Engine
 
 
-def on_engine(item: Asked, kernel: Kernel, tokens: float, ranks: int, stack: Stack) -> Asked:
+def on_engine(item: Asked, kernel: Kernel, tokens: float, ranks: int, engine: Engine) -> Asked:
     """The demand of a product of experts on one of `ranks`, with `tokens` of all ranks; other kernels stay as they are."""
     signature = kernel.signatures[0]
     if kernel.kind != "matmul" or not is_grouped(signature):
@@ -25,18 +25,18 @@ def on_engine(item: Asked, kernel: Kernel, tokens: float, ranks: int, stack: Sta
     rows, experts = signature.outputs[0].shape[0], signature["weight"].shape[0]
     large = tokens > experts
     if narrow:
-        run = rows * ranks + experts * (stack.expert_alignment - 1)
+        run = rows * ranks + experts * (engine.expert_alignment - 1)
     else:
-        tile = stack.expert_rows_large if large else stack.expert_rows_small
+        tile = engine.expert_rows_large if large else engine.expert_rows_small
         reached, _ = touched(kernel)
         run = max(reached * tile, rows + reached * tile / 2)  # the last tile of an expert is half full on the mean
     k, n = widths(signature)
     macs = max(run * k * n, demand.macs)
     if narrow:  # rows without a token hold what was there before, so they cost what tokens do
-        changed = replace(demand, macs=macs, mac_slots=max(demand.mac_slots, macs / stack.expert_tensor_share))
+        changed = replace(demand, macs=macs, mac_slots=max(demand.mac_slots, macs / engine.expert_tensor_share))
         return replace(item, demand=changed)
     changed = replace(demand, mac_slots=max(demand.mac_slots, macs), mac_padding=macs - demand.macs)
-    return replace(item, demand=replace(changed, memory_share=stack.expert_memory_share), kind=EXPERTS) if large else replace(item, demand=changed)
+    return replace(item, demand=replace(changed, memory_share=engine.expert_memory_share), kind=EXPERTS) if large else replace(item, demand=changed)
 
 
 def touched(kernel: Kernel) -> tuple[float, float]:

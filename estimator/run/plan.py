@@ -8,6 +8,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
+from estimator.run.diffusion import Diffusion, diffusion_assumptions, diffusion_phases, media_seconds
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
 from estimator.run.parallel import Parallel
@@ -18,6 +19,8 @@ from estimator.run.settings import SHAPES, Inference, Training
 from estimator.run.spread import spread_inference
 from estimator.run.stack import Stack
 from estimator.run.training import optimizer_state, training_memory, training_phases, training_step
+
+Run = Inference | Training | Serving | Diffusion
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,23 @@ class Plan:
     steps: int = 0
     devices: int = 1
     service: Mapping[str, float] | None = None
+    media_seconds: float = 0.0
 
 
-def plan(
-    subject: Architecture | Trace, run: Inference | Training | Serving, profile: Profile, stack: Stack, parallel: Parallel | None = None
-) -> Plan:
+def plan(subject: Architecture | Trace, run: Run, profile: Profile, stack: Stack, parallel: Parallel | None = None) -> Plan:
     """Price `run` of a lifted architecture at any size, or of a trace at the sizes it was taken at, spread over devices as `parallel` says.
 
     Raises `InvalidSetting` for what cannot be spread, and for a trace that is to be served.
     """
     spread = Parallel() if parallel is None else parallel
     if isinstance(subject, Trace):
-        if spread.devices > 1 or isinstance(run, Serving):
-            what = "served" if isinstance(run, Serving) else f"spread over {spread.devices} devices"
+        if spread.devices > 1 or isinstance(run, (Serving, Diffusion)):
+            named = {Serving: "served", Diffusion: "diffused"}
+            what = named.get(type(run), f"spread over {spread.devices} devices")
             raise InvalidSetting(f"a trace at fixed sizes cannot be {what}; give an architecture or a configuration instead of a module")
         return _trace(subject, run, profile, stack)
+    if isinstance(run, Diffusion):
+        return _diffusion(subject, run, profile, stack, spread)
     if isinstance(run, Serving):
         return _serving(subject, run, profile, stack, spread)
     if spread.devices > 1:
@@ -109,6 +114,15 @@ def _training(model: Architecture, run: Training, profile: Profile, stack: Stack
     tokens = samples * run.sequence_tokens if "sequence" in model.programs["training"].symbols else 0
     phases = training_phases(kernels, run.total_steps, profile, stack)
     return Plan(phases, kernels, notes, tokens=tokens, samples=samples, steps=run.total_steps)
+
+
+def _diffusion(model: Architecture, run: Diffusion, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
+    if parallel.devices > 1:
+        raise InvalidSetting(f"parallel={parallel}: a diffusion pipeline is not spread over devices yet; leave parallel out")
+    notes = [*diffusion_assumptions(model, run), *shortfall(profile, {"weights": model.parameter_bytes})]
+    kernels = [kernel for program in model.programs.values() for kernel in program.kernels.get(stack.fusion, program.kernels["fused"])]
+    phases = diffusion_phases(model, run, profile, stack)
+    return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run))
 
 
 def _over_length(model: Architecture, tokens: int) -> list[str]:

@@ -18,7 +18,7 @@ from estimator.run.parallel import Parallel
 from estimator.run.phase import WAITING, Asked, asked
 from estimator.run.roles import is_grouped, widths
 from estimator.run.shard import check_degree, shard
-from estimator.run.stack import Stack, terms
+from estimator.run.stack import Stack, engine_of, terms
 
 KEPT = 8  # exact: models whose parts are kept at hand
 
@@ -54,6 +54,7 @@ class Steps:
 
     def __init__(self, model: Architecture, profile: Profile, stack: Stack, parallel: Parallel) -> None:
         self.profile, self.stack, self.parallel = profile, stack, parallel
+        self.serves = engine_of(stack)
         self.engine = _engine(id(model), stack.fusion, _Held(model))
         check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
         self.group = Group(profile, parallel)
@@ -66,7 +67,7 @@ class Steps:
         parts = []
         for kernel, (_, share) in zip(kernels, whole):
             item = asked(kernel, self.profile, self.stack)
-            parts.append(Part(on_engine(item, kernel, tokens, self.parallel.expert, self.stack), share))
+            parts.append(Part(on_engine(item, kernel, tokens, self.parallel.expert, self.serves), share))
         parts += self._waiting(parts, kernels)
         share = 1 - batch.decoding / batch.rows
         exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.decoding + batch.prompts)
@@ -87,7 +88,7 @@ class Steps:
             clock = float(self.profile.clock.boost)
             span = duration(part.asked.demand, self.profile)
             mean = touched(kernel) if span.memory_seconds >= span.cycles / clock else (kernel.signatures[0].outputs[0].shape[0], 0.0)
-            excess = self.stack.expert_skew * (1 + sqrt(2 * log(ranks) * max(1 - mean[1], 0.0) / mean[0])) - 1
+            excess = self.serves.expert_skew * (1 + sqrt(2 * log(ranks) * max(1 - mean[1], 0.0) / mean[0])) - 1
             wait = Demand(overhead=excess * span.execution(clock))
             name = "waiting for the busiest experts"
             found.append(Part(Asked(name, WAITING, wait, part.asked.launches, kernel.module, kernel.layers), part.prompts))
@@ -97,7 +98,7 @@ class Steps:
         """Choosing the next tokens from the logits; every rank does it on all of them."""
         rows = batch.decoding + batch.prompts
         vocabulary = next((widths(k.signatures[0])[1] for k in reversed(kernels) if k.kind == "matmul"), 0)
-        moved = rows * vocabulary * self.stack.sampling_bytes
+        moved = rows * vocabulary * self.serves.sampling_bytes
         demand = Demand(l2_bytes=moved, memory_bytes=moved, vector_ops=rows * vocabulary, **terms("reduction", self.stack))
         return Part(Asked("sampling", "reduction", demand), batch.prompts / rows)
 

@@ -6,10 +6,24 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from estimator.errors import ProfileError, unknown_name
+from estimator.errors import InvalidSetting, ProfileError, unknown_name
 from estimator.hardware.catalogue import profiles_dir, with_provenance
 from estimator.hardware.schema import Byte, Number, Second, Section
 from estimator.model.work import Kernel
+
+
+class Engine(Section):
+    """What a serving engine adds: its scheduler beside the device, its sampler, and how it runs the products of experts."""
+
+    host_step: Second
+    host_sequence: Second
+    sampling_bytes: Byte
+    expert_skew: Number
+    expert_rows_small: Number
+    expert_rows_large: Number
+    expert_alignment: Number
+    expert_memory_share: Number
+    expert_tensor_share: Number
 
 
 class Stack(Section):
@@ -22,15 +36,6 @@ class Stack(Section):
     kernel_overhead: Second
     step_overhead: Second
     sequence_overhead: Second
-    host_step: Second
-    host_sequence: Second
-    sampling_bytes: Byte
-    expert_skew: Number
-    expert_rows_small: Number
-    expert_rows_large: Number
-    expert_alignment: Number
-    expert_memory_share: Number
-    expert_tensor_share: Number
     attention_memory_share: Number
     softmax_overlap: Number
     l2_resident_share: Number
@@ -41,13 +46,15 @@ class Stack(Section):
     convolution_fill: Number
     reduction_memory_share: Number
     copy_memory_share: Number
+    attention_fma_per_clock: Number | None = None
+    engine: Engine | None = None
 
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     attention = kind == "attention"
     shares = {
-        "experts": stack.expert_memory_share,
+        "experts": stack.engine.expert_memory_share if stack.engine else 1.0,
         "attention": stack.attention_memory_share,
         "reduction": stack.reduction_memory_share,
         "copy": stack.copy_memory_share,
@@ -58,6 +65,14 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
         "overhead": stack.kernel_overhead,
         "interval": stack.launch_interval,
     }
+
+
+def engine_of(stack: Stack) -> Engine:
+    """The serving engine of a stack; raises `InvalidSetting` for one that serves nothing."""
+    if stack.engine is None:
+        engines = ", ".join(name for name in list_stacks() if load_stack(name).engine is not None)
+        raise InvalidSetting(f"stack {stack.name!r} batches no requests continuously: Serving goes with stack= one of {engines}")
+    return stack.engine
 
 
 def host_seconds(stack: Stack, sequences: float = 0.0) -> float:

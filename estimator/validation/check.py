@@ -13,7 +13,7 @@ from estimator.api import estimate
 from estimator.circuit.check import operation_energies
 from estimator.hardware.catalogue import load_profile
 from estimator.run.settings import Inference
-from estimator.units import format_si
+from estimator.units import format_change, format_si
 from estimator.validation import chip
 
 ARITHMETIC_RMS = 0.13  # exact: the bound that the arithmetic law must keep over all published operations
@@ -102,7 +102,7 @@ def report() -> tuple[str, bool]:
 def _line(check: Check) -> list[str]:
     bound = "" if check.bound is None else f"± {check.bound:.0%}"
     verdict = "" if check.bound is None else check.excused or _verdict(check.passed)
-    values = [format_si(check.predicted, check.unit), format_si(check.published, check.unit), f"{check.error:+.0%}"]
+    values = [format_si(check.predicted, check.unit), format_si(check.published, check.unit), format_change(check.error)]
     return [check.group, check.name, *values, bound, verdict]
 
 

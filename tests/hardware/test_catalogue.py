@@ -155,3 +155,27 @@ def test_what_is_not_toml_is_an_error(tmp_path, content):
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
     assert "bad.toml: not valid TOML" in fault(path)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("NVIDIA A100-SXM4-80GB", "a100-sxm-80gb"),
+        ("nvidia a100 sxm4 80gb", "a100-sxm-80gb"),
+        ("Tesla V100-PCIE-32GB", "v100-pcie-32gb"),
+        ("GeForce RTX 3080 Ti", "rtx-3080-ti"),
+        ("AMD Instinct MI300X OAM", "mi300x"),
+        ("Google TPU v4", "tpu-v4"),
+        ("Intel Gaudi 3", "gaudi3"),
+    ],
+)
+def test_brands_and_separators_do_not_matter(spelling, name):
+    assert load_profile(spelling) == load_profile(name)
+
+
+def test_two_parts_may_not_differ_by_brand_and_separators_alone(tmp_path):
+    (tmp_path / "device").mkdir()
+    for name in ("one-1", "two"):
+        (tmp_path / "device" / f"{name}.toml").write_text(f'name = "{name}"\naliases = ["{"NVIDIA One 1" if name == "two" else "x"}"]')
+    with pytest.raises(ProfileError, match="alias 'NVIDIA One 1' belongs to both 'one-1' and 'two'"):
+        catalogue._aliases(tmp_path)

@@ -12,7 +12,7 @@ from estimator.validation.evaluate import evaluate
 from estimator.validation.hardware import use
 from estimator.validation.reading import read_data
 from tests.measurement.card import Card
-from tests.measurement.fake_nvml import FakeNvml
+from tests.measurement.fake_nvml import FakeNvml, NVMLError
 from tests.measurement.session import Replay, session, true_profile
 from tests.measurement.steady import SteadyMeter
 
@@ -118,6 +118,14 @@ def refused(given, capsys, *texts):
         assert text in message
 
 
+def test_a_card_without_a_counter_is_read_by_its_power_sensor(bench, tmp_path):
+    replay = bench(errors={"nvmlDeviceGetTotalEnergyConsumption": NVMLError(3, "Not Supported")})
+    assert main(["measure", "--suite", "kernels", "--out", str(tmp_path / "k.csv")]) == 0
+    for name, row in rows(tmp_path / "k.csv").items():
+        assert row["energy_scope"] == "1 GPU, NVML power readings, integrated"
+        assert float(row["avg_power_w"]) == approx(replay.session[name].watts, rel=0.03, abs=0)
+
+
 def test_a_card_that_nobody_described_needs_a_name_to_be_predicted(bench, tmp_path, capsys):
     bench(names=("NVIDIA Q900",))
     refused(["--predict", "--out", str(tmp_path / "m.csv")], capsys, "no part called 'NVIDIA Q900': say with --hw NAME")
@@ -172,7 +180,7 @@ def test_a_processor_is_measured_with_real_work_in_real_time(tmp_path, monkeypat
     found = rows(tmp_path / "m.csv")
     assert [float(row["avg_power_w"]) for row in found.values()] == approx([90.0, 90.0], rel=0.2, abs=0)
     assert {row["hardware"] for row in found.values()} == {"EPYC 7763"}
-    assert {row["energy_scope"] for row in found.values()} == {"processor packages, RAPL"}
+    assert {row["energy_scope"] for row in found.values()} == {"processor packages, RAPL energy counter"}
     assert all(row["predicted_power_w"] for row in found.values())
     assert meter.closed
 

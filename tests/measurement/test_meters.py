@@ -96,7 +96,7 @@ def test_a_machine_without_any_meter_says_what_was_tried(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setitem(sys.modules, "amdsmi", None)
     monkeypatch.setattr("estimator.measurement.meters.rapl.RaplMeter.__init__.__defaults__", (None, PACKAGE))
-    with pytest.raises(MeterError, match="no power meter found. nvidia: .*; amd: .*; rapl: no processor package"):
+    with pytest.raises(MeterError, match="no power meter found\n  nvidia: .*\n  amd: .*\n  rapl: no processor package"):
         open_meter()
 
 
@@ -117,6 +117,13 @@ def test_no_code_names_a_call_that_would_change_a_card():
 def test_the_fake_notices_a_call_that_would_change_a_card():
     with pytest.raises(AssertionError, match="nvmlDeviceSetPowerManagementLimit would change the card"):
         FakeNvml().nvmlDeviceSetPowerManagementLimit(0, 300000)
+
+
+def test_the_vendors_library_has_every_name_that_the_meter_asks_for():
+    library = pytest.importorskip("pynvml")
+    names = re.findall(r"\bnvml\.(\w+)", (PACKAGE / "measurement/meters/nvidia.py").read_text(encoding="utf-8"))
+    assert len(set(names)) > 15
+    assert [name for name in names if not hasattr(library, name)] == []
 
 
 class AmdSmiException(Exception):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,12 @@ from estimator.validation.evaluate import evaluate
 from estimator.validation.hardware import limited, profile_name, profile_of
 from estimator.validation.kernels import predict
 from estimator.validation.published import published_rows
-from estimator.validation.report import as_json, as_text
+from estimator.validation.report import as_json
 from estimator.validation.rows import Row, RowFault
 from estimator.validation.sampling import evenly, sample
 from estimator.validation.signatures import gemm
-from estimator.validation.suites import suite_of
+from estimator.validation.suites import kind_of, suite_of
+from estimator.validation.text import as_text
 
 GEMM = {
     "row_id": "g", "kind": "microbench", "task": "gemm", "precision": "bfloat16", "hardware": "NVIDIA H200", "power_limit_w": "700",
@@ -163,7 +165,7 @@ ROW_KEYS = {
 
 def test_the_json_keeps_its_keys():
     data = json.loads(json.dumps(as_json(evaluate([row(), row(3, trust="C", row_id="c"), row(4, precision="int3"), row(5, m="x")]))))
-    assert set(data) == {"suites", "apart", "rows", "skipped", "faults"}
+    assert set(data) == {"suites", "apart", "coverage", "rows", "skipped", "faults"}
     assert {frozenset(one) for one in (*data["suites"], *data["apart"])} == {frozenset(SCORE_KEYS)}
     assert {frozenset(one) for one in data["rows"]} == {frozenset(ROW_KEYS)}
     assert [(one["scored"], one["why_not"]) for one in data["rows"]] == [(True, None), (False, "low trust")]
@@ -178,7 +180,7 @@ def test_the_report_names_scores_rows_apart_worst_rows_and_what_was_lost():
         "energy | time",
         "Reported apart, by reason:",
         "low trust",
-        "Worst rows:",
+        "Worst rows, at most 10 of each suite:",
         "Skipped, 1 rows:",
         "Could not be read, 1 rows:",
     ):
@@ -189,10 +191,20 @@ def test_published_rows_are_sound_and_cited():
     rows = published_rows()
     assert len(rows) >= 60
     assert all(one.text("source") for one in rows)
-    assert {"kernels", "microbench", "training", "serving", "diffusion", "inference", "training-runs"} <= {suite_of(one) for one in rows}
     for one in rows:
         if one.text("avg_power_w") and one.text("energy_j_per_unit") and one.time:
             assert math.isclose(one.number("avg_power_w") * one.time, one.energy, rel_tol=0.05)
+
+
+def test_published_rows_are_of_every_kind_a_few_of_each():
+    rows = published_rows()
+    kinds = Counter(kind_of(one) for one in rows)
+    expected = {"kernel", "microbench", "llm_serving", "diffusion", "training_epoch", "training_run", "inference", "host_power"}
+    assert expected <= set(kinds)
+    assert all(kinds[kind] >= 3 for kind in expected)
+    at_rest = [one for one in rows if one.text("op") == "idle"]
+    assert len({one.text("hardware") for one in at_rest}) == len(at_rest) >= 5
+    assert {one.text("op") for one in rows} >= {"idle", "powervirus", "babelstream"}  # rest, peak, and clock against power limits
 
 
 def write(folder, *rows):

@@ -24,7 +24,7 @@ def open_meter(kind: str | None = None, device: int | None = None) -> Meter:
             raise  # there are such devices, and one has to be chosen
         except (MeterError, MissingDependency) as error:
             missing.append(f"{candidate}: {error}")
-    raise MeterError("no power meter found. " + "; ".join(missing))
+    raise MeterError("no power meter found\n  " + "\n  ".join(missing))
 
 
 def _opener(kind: str) -> Callable[[int | None], Meter]:

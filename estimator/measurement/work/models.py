@@ -57,7 +57,7 @@ def _decode(model: Any, row: Row, device: torch.device) -> Call:
     """One token behind `context_len` cached ones; the cache is cut back after each call, so that every call is the same."""
     batch, past = row.whole("batch_size"), row.whole("context_len")
     model.eval()
-    cache = transformers.DynamicCache(config=model.config)
+    cache = transformers.DynamicCache()
     known = signature(model.forward).parameters
     held = {next(name for name in CACHE_NAMES if name in known): cache}
     model(input_ids=_tokens(model, device, batch, past), **held, use_cache=True, logits_to_keep=1)

@@ -8,8 +8,9 @@ from pathlib import Path
 import transformers
 
 from estimator.errors import EstimatorError
-from estimator.model.architecture import BUNDLED, INDEX, Architecture
-from estimator.model.build import bundled_architecture, zoo
+from estimator.model.architecture import BUNDLED, INDEX
+from estimator.model.build import bundled_architecture, pipelines, zoo
+from estimator.model.build.diffusion import diffusion_architecture
 from estimator.units import format_si
 
 
@@ -21,7 +22,7 @@ def main() -> int:
     options = parser.parse_args()
     transformers.utils.logging.set_verbosity_error()
     options.out.mkdir(parents=True, exist_ok=True)
-    failures = [name for name in options.names or zoo.entries() if not _write(name, options.out)]
+    failures = [name for name in options.names or (*zoo.entries(), *pipelines.names()) if not _write(name, options.out)]
     (options.out / INDEX).write_text(json.dumps(index(options.out), indent=0, sort_keys=True) + "\n", encoding="utf-8")
     return 1 if failures else 0
 
@@ -29,7 +30,7 @@ def main() -> int:
 def _write(name: str, folder: Path) -> bool:
     start = time.perf_counter()
     try:
-        text = bundled_architecture(name).to_json()
+        text = _text(name)
     except EstimatorError as error:
         print(f"{name}: {error}", flush=True)
         return False
@@ -38,13 +39,21 @@ def _write(name: str, folder: Path) -> bool:
     return True
 
 
+def _text(name: str) -> str:
+    """The bundled file of a model; that of a pipeline made of another one's parts only says so."""
+    if name not in pipelines.names():
+        return bundled_architecture(name).to_json()
+    variant = pipelines.pipeline(name).variant
+    return diffusion_architecture(name).to_json() if variant is None else json.dumps(variant) + "\n"
+
+
 def index(folder: Path) -> dict[str, str]:
     """Every name and alias with the file that it stands for."""
     names: dict[str, str] = {}
     for path in sorted(folder.glob("*.json")):
         if path.name != INDEX:
-            architecture = Architecture.from_json(path.read_text(encoding="utf-8"))
-            names |= dict.fromkeys((architecture.name, *architecture.aliases), path.stem)
+            data = json.loads(path.read_text(encoding="utf-8"))
+            names |= dict.fromkeys((data["name"], *data["aliases"]), path.stem)
     return names
 
 

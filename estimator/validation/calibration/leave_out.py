@@ -38,13 +38,18 @@ class LeftOut:
     left_out: Mapping[str, float]
 
 
+def check_group(by: str | None) -> None:
+    """Raises `UnknownName` for what cannot be left out; None is nothing."""
+    if by is not None and by not in GROUPS:
+        raise unknown_name("group to leave out", by, GROUPS, "Give one of them.")
+
+
 def leave_out(rows: Iterable[Row], by: str, limit: int | None) -> list[LeftOut]:
     """Leaves out each device ("hardware") or model family ("model") in turn; at most `limit` rows of each suite, evenly spaced.
 
     Empty where there are fewer than two groups. Raises `UnknownName` and `MissingDependency`.
     """
-    if by not in GROUPS:
-        raise unknown_name("group to leave out", by, GROUPS, "Give one of them.")
+    check_group(by)
     observed = [one for one in observe(rows, limit=limit) if group_of(one, by)]
     names = np.array([group_of(one, by) for one in observed])
     if len(set(names)) < 2:

@@ -91,7 +91,7 @@ def phase_figures(prediction: Prediction, seconds: float | None) -> Callable[[Ma
 
 def _given(prediction: Prediction, seconds: float) -> WorkMany:
     """The same switching events in the measured time: `Prediction.energy_in` for arrays."""
-    counts, share = merged(prediction.phases, prediction.profile)
+    counts, share = merged(prediction.phases, prediction.profile, prediction.devices)
     elapsed = seconds * (prediction.units or 1.0)
     events: dict[str, float] = {}
     for (_, event), count in counts.items():

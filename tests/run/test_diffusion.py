@@ -1,0 +1,143 @@
+"""A diffusion run: its phases, what it produces, how it scales, and what it refuses."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimator import Diffusion, Inference, compare, estimate, load_profile, sweep
+from estimator.errors import InvalidSetting
+from estimator.model.architecture import load_architecture
+from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.run.demands import demand_of
+from estimator.run.stack import load_stack
+
+
+def phases(name, hw="H100", **run):
+    return {row["name"]: row for row in estimate(name, hw, Diffusion(**run)).rows("phase")}
+
+
+def test_a_pipeline_encodes_denoises_and_decodes():
+    done = estimate("stable-diffusion-1.5", "A100")
+    assert [phase.name for phase in done.phases] == ["encode", "denoise", "decode", "host"]
+    assert done.run == {
+        "kind": "Diffusion",
+        "batch": 1,
+        "height": 512,
+        "width": 512,
+        "frames": None,
+        "steps": 50,
+        "passes": 2,
+        "requests": 1,
+    }
+    assert done.stack == "pipeline" and done.samples == 1 and done.media_seconds == 0
+    assert done.energy_per_sample == done.energy
+    assert any("50 steps, 2 passes" in note for note in done.assumptions)
+
+
+def test_a_video_has_joules_per_second_of_it():
+    done = estimate("stable-video-diffusion", "A100", Diffusion(batch=2))
+    assert done.media_seconds == 2 * 14 / 7  # 14 frames at 7 a second, two of them
+    assert done.energy_per_media_second == pytest.approx(done.energy / 4, rel=1e-12, abs=0)
+    assert "encode" not in {phase.name for phase in done.phases}  # an image is given; its encoder is not traced
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 8))
+def test_denoising_is_proportional_to_steps_and_requests(steps, requests):
+    once, more = phases("tiny-sd", steps=1), phases("tiny-sd", steps=steps, requests=requests)
+    assert more["denoise"]["energy"] == pytest.approx(steps * requests * once["denoise"]["energy"], rel=1e-9, abs=0)
+    assert more["decode"]["energy"] == pytest.approx(requests * once["decode"]["energy"], rel=1e-9, abs=0)
+
+
+def test_guidance_doubles_the_work_of_the_denoiser():
+    with_it, without = phases("stable-diffusion-3-medium", steps=4, passes=2), phases("stable-diffusion-3-medium", steps=4, passes=1)
+    assert with_it["denoise"]["flop"] == pytest.approx(2 * without["denoise"]["flop"], rel=1e-9, abs=0)
+    assert with_it["decode"]["flop"] == without["decode"]["flop"]
+
+
+def test_guidance_in_turn_launches_every_kernel_twice():
+    def launches(**run):
+        return sum(entry.launches for phase in estimate("wan2.1-t2v-1.3b", "H100", Diffusion(**run)).phases for entry in phase.entries)
+
+    one, two = (launches(steps=10, passes=passes, frames=21) for passes in (1, 2))
+    assert two > 1.8 * one
+
+
+def test_more_pixels_and_frames_cost_more():
+    energies = [estimate("modelscope-t2v", "H100", Diffusion(steps=2, frames=frames)).energy for frames in (8, 16, 32)]
+    assert energies == sorted(energies)
+    sides = [estimate("sdxl", "H100", Diffusion(steps=2, height=side, width=side)).energy for side in (512, 768, 1024)]
+    assert sides == sorted(sides)
+
+
+def test_a_side_between_multiples_says_what_was_done():
+    notes = estimate("i2vgen-xl", "A100", Diffusion(height=720, steps=1)).assumptions
+    assert any(re.match("height=720 not a multiple of 64", note) for note in notes)
+
+
+def test_a_sweep_of_a_pipeline_needs_no_kind_of_run():
+    rows = sweep("tiny-sd", ["A100", "H100"], batch=[1, 4], steps=2)
+    assert len(rows) == 4 and rows[1]["energy_per_sample"] < rows[0]["energy_per_sample"]
+    assert len(compare("tiny-sd", ["A100", "H100"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0}, r"steps=0: expected a whole number of at least 1"),
+        ({"batch": True}, r"batch=True: expected a whole number"),
+        ({"passes": 3}, r"passes=3: expected 1 \(no guidance\) or 2 \(classifier-free guidance\)"),
+        ({"frames": 16}, r"frames=16: tiny-sd makes images; leave frames out, or choose a video model"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(InvalidSetting, match=message):
+        estimate("tiny-sd", "H100", Diffusion(**settings))
+
+
+def test_a_run_of_another_kind_is_refused():
+    with pytest.raises(
+        InvalidSetting, match=r"run=Diffusion\(…\): gpt2 is no diffusion pipeline but of the kind 'causal-lm'; use Inference"
+    ):
+        estimate("gpt2", "H100", Diffusion())
+    with pytest.raises(InvalidSetting, match=r"run=Inference\(…\): tiny-sd is a diffusion pipeline; use Diffusion"):
+        estimate("tiny-sd", "H100", Inference())
+
+
+def attention(head_dim):
+    query = TensorSpec((2, 16, 4096, head_dim), "bf16")
+    arguments = {"query": query, "key": query, "value": query, "mask": None, "dropout": 0.0, "causal": False, "scale": None, "window": None}
+    signature = Signature("est.attention", tuple(arguments.items()), (query, TensorSpec((2, 16, 4096), "fp32")))
+    return Kernel("est.attention", "attention", "forward", "", (signature,), format="bf16")
+
+
+def test_attention_written_for_ampere_leaves_newer_units_idle():
+    # of 1024, 2048 and 4096 multiply-adds a clock
+    eager, serving = load_stack("eager"), load_stack("serving")
+    for hw, times in (("A100", 1024 / 900), ("H100", 2048 / 900), ("B200", 4096 / 900)):
+        profile = load_profile(hw)
+        older, own = (demand_of(attention(128), profile, stack).mac_slots for stack in (eager, serving))
+        assert older == pytest.approx(times * own, rel=1e-9, abs=0)
+
+
+def test_heads_are_padded_to_what_the_kernel_is_compiled_for():
+    profile = load_profile("A100")
+    for width, padded in ((64, 64), (72, 96), (40, 64)):
+        older, own = (demand_of(attention(width), profile, load_stack(stack)).mac_slots for stack in ("eager", "serving"))
+        assert older == pytest.approx(own * padded / width * 1024 / 900, rel=1e-9, abs=0)
+
+
+def test_flash_attention_2_reaches_a_third_of_the_h100():
+    # Shah et al., FlashAttention-3 (arXiv:2407.08608), abstract: 35 % of 989 TFLOP/s
+    from estimator.hardware.roofline import duration
+
+    profile, kernel = load_profile("H100"), attention(128)
+    seconds = duration(demand_of(kernel, profile, load_stack("eager")), profile).execution(float(profile.clock.boost))
+    assert 4 * 2 * 16 * 4096**2 * 128 / seconds == pytest.approx(0.35 * 989e12, rel=0.15, abs=0)
+
+
+def test_every_pipeline_loads_by_its_names():
+    for name in ("flux", "sdxl", "stabilityai/stable-diffusion-3.5-large"):
+        assert load_architecture(name).kind == "diffusion"
