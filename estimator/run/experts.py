@@ -36,7 +36,11 @@ def on_engine(item: Asked, kernel: Kernel, tokens: float, ranks: int, engine: En
         changed = replace(demand, macs=macs, mac_slots=max(demand.mac_slots, macs / engine.expert_tensor_share))
         return replace(item, demand=changed)
     changed = replace(demand, mac_slots=max(demand.mac_slots, macs), mac_padding=macs - demand.macs)
-    return replace(item, demand=replace(changed, memory_share=engine.expert_memory_share), kind=EXPERTS) if large else replace(item, demand=changed)
+    return (
+        replace(item, demand=replace(changed, memory_share=engine.expert_memory_share), kind=EXPERTS)
+        if large
+        else replace(item, demand=changed)
+    )
 
 
 def touched(kernel: Kernel) -> tuple[float, float]:
