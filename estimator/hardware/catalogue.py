@@ -31,7 +31,7 @@ def _devices(root: Path) -> dict[str, Path]:
     return {path.stem: path for path in (root / "device").glob("*.toml")}
 
 
-BRANDS = frozenset("nvidia amd intel google aws apple geforce tesla instinct tm".split())  # words that tell no two parts apart
+BRANDS = {"nvidia", "amd", "intel", "google", "aws", "apple", "geforce", "tesla", "instinct", "tm"}  # words that tell no two parts apart
 
 
 @cache

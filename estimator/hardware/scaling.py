@@ -30,12 +30,12 @@ def on_node(profile: Profile, node: str) -> Profile:
     Numbers that follow from the scaling have status derived and a range widened by that of the node's own figures.
     Raises `UnknownName` with the nearest names.
     """
-    target, origin = find_node(node), _origin(profile.process)
+    target, origin = find_node(node), node_of(profile.process)
     if target.name == profile.process.name:
         return profile
     shrink = origin.transistor_density / target.transistor_density
     supply = target.nominal_voltage / origin.nominal_voltage
-    gate, array, wire = (ratio(target) / ratio(origin) for ratio in (_gate, _array, _wire))
+    gate, array, wire = (ratio(target) / ratio(origin) for ratio in (gate_capacitance, array_capacitance, wire_length_capacitance))
     words = (
         f"made in {target.name} instead of {profile.process.name}: gates switch {gate:.2f}, arrays {array:.2f} and wires {wire:.2f} of the "
         f"capacitance, voltages are {supply:.2f} and the die {shrink:.2f} of what they were; clock, power limit and cooling are the same"
@@ -43,35 +43,35 @@ def on_node(profile: Profile, node: str) -> Profile:
 
     def scaled(value: Quantity, part: str, local: Ratio) -> Quantity:
         share = load_facts("physics/what_if")["wire_share"][part]
-        here, there = ((1 - share) * local(made) + share * _wire(made) for made in (origin, target))
-        return _rescaled(value, there / here, target.full_adder_capacitance, words)
+        here, there = ((1 - share) * local(made) + share * wire_length_capacitance(made) for made in (origin, target))
+        return rescaled(value, there / here, target.full_adder_capacitance, words)
 
-    memories = {name: {"bit_capacitance": scaled(getattr(profile, name).bit_capacitance, name, _array)} for name in MEMORIES}
-    clock = {name: _rescaled(getattr(profile.clock, name), supply, target.nominal_voltage, words) for name in VOLTAGES}
+    memories = {name: {"bit_capacitance": scaled(getattr(profile, name).bit_capacitance, name, array_capacitance)} for name in MEMORIES}
+    clock = {name: rescaled(getattr(profile.clock, name), supply, target.nominal_voltage, words) for name in VOLTAGES}
     return changed(
         profile,
         f"on {target.name}",
         words,
         process=_process(profile.process, origin, target, words),
         die={"area": None if profile.die.area is None else profile.die.area.scaled(shrink, words)},
-        clock=clock | {"tree_capacitance": scaled(profile.clock.tree_capacitance, "clock_tree", _gate)},
-        instruction={"capacitance": scaled(profile.instruction.capacitance, "instruction", _gate)},
-        memory={"controller_capacitance": scaled(profile.memory.controller_capacitance, "controller", _gate)},
+        clock=clock | {"tree_capacitance": scaled(profile.clock.tree_capacitance, "clock_tree", gate_capacitance)},
+        instruction={"capacitance": scaled(profile.instruction.capacitance, "instruction", gate_capacitance)},
+        memory={"controller_capacitance": scaled(profile.memory.controller_capacitance, "controller", gate_capacitance)},
         **memories,
     )
 
 
-def _gate(node: Node) -> float:
+def gate_capacitance(node: Node) -> float:
     """Capacitance of the same gate, relative to the node at which shares of wire are stated."""
     return node.full_adder_capacitance / load_node(REFERENCE).full_adder_capacitance
 
 
-def _array(node: Node) -> float:
+def array_capacitance(node: Node) -> float:
     """Capacitance of the same array, likewise."""
     return node.sram_bit_capacitance / load_node(REFERENCE).sram_bit_capacitance
 
 
-def _wire(node: Node) -> float:
+def wire_length_capacitance(node: Node) -> float:
     """Capacitance of the same wire, likewise: it is as long as the side of what it crosses."""
     reference = load_node(REFERENCE)
     return (reference.transistor_density / node.transistor_density) ** 0.5 * node.wire_capacitance / reference.wire_capacitance
@@ -99,7 +99,7 @@ def _node_names() -> dict[str, str]:
     return names
 
 
-def _origin(process: Process) -> Node:
+def node_of(process: Process) -> Node:
     """The catalogue's node that a process is: the one of its name, else the one with the nearest label."""
     nodes = [load_node(stem) for stem in list_nodes()]
     return min(nodes, key=lambda node: (node.name != process.name, abs(node.node_nm - process.node_nm)))
@@ -132,7 +132,7 @@ def _leakage_like(process: Process, node: Node) -> float:
     )
 
 
-def _rescaled(value: Quantity, factor: float, spread: Quantity, note: str) -> Quantity:
+def rescaled(value: Quantity, factor: float, spread: Quantity, note: str) -> Quantity:
     """`value` times `factor`, its range widened by the relative range of `spread`."""
     low, high = value.low * factor * spread.low / spread, value.high * factor * spread.high / spread
     return Quantity(value * factor, value.unit, low, high, value.source, "derived", note)

@@ -100,6 +100,11 @@ class Tensor(Section):
     tile_m: Number = Field(description="rows of the largest output tile")
     tile_n: Number = Field(description="columns of the largest output tile")
     tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")
+    attention_rows: Number | None = Field(default=None, description="query rows of a tile of fused attention; default: 128")
+    promotion_ops: Number | None = Field(
+        default=None, description="lane operations per accumulator and block of scaled operands whose scales the unit does not apply"
+    )
+    narrow_attention: Number | None = Field(default=None, description="share of the 8-bit rate that fused attention reaches; default: 1")
     tile_fill: Number | None = Field(
         default=None, description="clocks from one tile's last product to the next one's first, not overlapped"
     )

@@ -26,3 +26,9 @@ class Changeable:
         from estimator.hardware.what_if_parts import with_
 
         return with_(self, **parts)  # type: ignore[arg-type, return-value]
+
+    def uncalibrated(self) -> Self:
+        """This part as if nobody had measured it, with wide ranges: `estimator.hardware.uncalibrated.uncalibrated`."""
+        from estimator.hardware.uncalibrated import uncalibrated
+
+        return uncalibrated(self)  # type: ignore[arg-type, return-value]

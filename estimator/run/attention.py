@@ -1,42 +1,86 @@
-"""Fused attention on the tensor units: query rows are packed into matrix instructions, keys and values stream past them."""
+"""Fused attention on the tensor units: tiles of query rows stay on chip, blocks of keys and values stream past them.
 
+Dao, FlashAttention-2 (arXiv:2307.08691), and Shah et al., FlashAttention-3 (arXiv:2407.08608): masks are followed block by
+block, so a block that a mask cuts is computed whole.
+"""
+
+from dataclasses import dataclass
 from math import ceil, prod
 
 from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
-from estimator.model.work import Kernel, MatrixProduct, Work
+from estimator.model.work import BYTES, Kernel, Signature, Work
 from estimator.run.stack import Stack
+from estimator.run.tiling import Tiling
 
-HEAD_STEP = 32  # exact: heads of 32, 64, 96 … are what PyTorch compiles FlashAttention-2 for
-
-
-def attention_slots(kernel: Kernel, work: Work, profile: Profile) -> float:
-    """Multiply-add slots occupied: the rows of all query heads that share a key head are packed, then padded to an instruction."""
-    rows = float(profile.tensor.instruction_rows) if profile.tensor else 1.0
-    group = _heads_per_key_head(kernel)
-    return sum(p.batch / group * ceil(p.m * group / rows) * rows * p.n * p.k * p.executed for p in work.products)
+HEAD_STEP = 32  # exact: head sizes are padded to a multiple of it
+BLOCK = 128  # exact: keys in a block, and query rows in a tile, of FlashAttention-2 and -3
 
 
-def slots_for_each(kernel: Kernel, profile: Profile, number_format: str, stack: Stack) -> float:
-    """Slots of the tensor units for each one that the stack's attention kernel fills.
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """How a launch is cut: tiles of `tile` query rows, computed ÷ visible pairs of queries and keys, instruction ÷ query rows."""
 
-    Its instructions may be those of an older generation, which fill fewer, and it is compiled for heads of a few sizes only.
+    tile: float
+    tiles: float
+    computed: float
+    rows: float
+
+
+WHOLE = Blocks(1.0, 1.0, 1.0, 1.0)
+
+
+def attention_blocks(kernel: Kernel, work: Work, profile: Profile) -> Blocks:
+    """The blocks of an attention kernel.
+
+    The rows of all query heads that share a key head are packed where one head's would not fill a tile, then padded to an
+    instruction.
     """
-    if stack.attention_fma_per_clock is None:
-        return 1.0
-    width = kernel.signatures[0]["query"].shape[-1]
-    padded = ceil(width / HEAD_STEP) * HEAD_STEP
-    return max(1.0, rate(profile, "tensor", number_format) / stack.attention_fma_per_clock) * padded / width
-
-
-def _heads_per_key_head(kernel: Kernel) -> float:
-    """Query heads for each key head (1 without grouped queries)."""
     signature = kernel.signatures[0]
     query, key = signature.get("query"), signature.get("key")
-    return prod(query.shape[:-2]) / prod(key.shape[:-2]) if query is not None and key is not None else 1.0
+    if query is None or key is None:
+        return WHOLE
+    instruction = float(profile.tensor.instruction_rows) if profile.tensor else 1.0
+    tile = float(profile.tensor.attention_rows or BLOCK) if profile.tensor else BLOCK
+    heads, queries, keys = prod(query.shape[:-2]), query.shape[-2], key.shape[-2]
+    group = heads / prod(key.shape[:-2]) if queries < tile else 1.0
+    visible = work.products[0].executed * keys
+    padded = ceil(queries * group / instruction) * instruction / (queries * group)
+    return Blocks(tile, heads / group * ceil(queries * group / tile), _computed(signature, queries, keys, visible, tile) / visible, padded)
 
 
-def attention_l2_bytes(products: tuple[MatrixProduct, ...], width: float, profile: Profile) -> float:
-    """Bytes from L2: a tile of query rows stays on chip, so keys and values stream past once per tile (Dao, arXiv:2307.08691)."""
-    tile = float(profile.tensor.tile_m) if profile.tensor else 1.0
-    return width * sum(p.batch * p.executed * (p.m / tile) * p.n * p.k for p in products)
+def _computed(signature: Signature, queries: float, keys: float, visible: float, tile: float) -> float:
+    """Keys that a query's tile computes with on average: each edge of the mask cuts half a tile or block away."""
+    causal, window = bool(signature.get("causal", signature.get("is_causal", False))), signature.get("window")
+    edges = (causal and queries > 1) + (window is not None and window < keys)
+    return min(visible + edges * max(min(queries, tile), float(BLOCK)) / 2, max(ceil(keys / BLOCK) * BLOCK, visible))
+
+
+def attention_tiling(kernel: Kernel, work: Work, width: float, profile: Profile) -> Tiling:
+    """Slots, bytes and rounds of one launch; operands of `width` bytes.
+
+    Keys and values pass once for each tile. With fewer tiles than multiprocessors, decoding splits the keys.
+    """
+    blocks = attention_blocks(kernel, work, profile)
+    moved = work.read + work.write
+    pairs = blocks.computed * sum(p.batch * p.executed * p.m * p.n * p.k for p in work.products)
+    # a tile waits for its first operands, and again from the first scores through their softmax to the last product
+    rounds = 2 * max(1.0, blocks.tiles / profile.die.multiprocessors)
+    slots = pairs * blocks.rows * _head_padding(kernel) / _narrow_share(kernel, profile)
+    return Tiling(slots, max(moved, width * pairs / blocks.tile), moved, rounds)
+
+
+def _head_padding(kernel: Kernel) -> float:
+    query = kernel.signatures[0].get("query")
+    return ceil(query.shape[-1] / HEAD_STEP) * HEAD_STEP / query.shape[-1] if query is not None else 1.0
+
+
+def _narrow_share(kernel: Kernel, profile: Profile) -> float:
+    share = profile.tensor.narrow_attention if profile.tensor and BYTES[kernel.format] == 1 else None
+    return 1.0 if share is None else float(share)
+
+
+def slots_for_each(profile: Profile, number_format: str, stack: Stack) -> float:
+    """Slots of the tensor units for each one that the stack's attention kernel fills, where its instructions are an older generation's."""
+    older = stack.attention_fma_per_clock
+    return 1.0 if older is None else max(1.0, rate(profile, "tensor", number_format) / older)

@@ -8,11 +8,11 @@ from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
-from estimator.model.work import BYTES, Kernel, MatrixProduct, Work
-from estimator.run.attention import attention_l2_bytes, attention_slots, slots_for_each
+from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
+from estimator.run.attention import WHOLE, attention_blocks, attention_tiling, slots_for_each
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.formats import lane_format, matrix_unit
-from estimator.run.stack import Stack, matrix_format, terms
+from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
@@ -25,25 +25,36 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
-    # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included
-    macs, rows, older = work.tensor_flop / 2, 1.0, 1.0
-    if kernel.kind == "attention" and macs:
-        rows = tiling.slots / macs
-        older = slots_for_each(kernel, profile, number_format, stack) if unit == "tensor" else 1.0
+    promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0
+    # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included, and of masked parts of blocks
+    fused = kernel.kind == "attention" and bool(work.products)
+    blocks = attention_blocks(kernel, work, profile) if fused else WHOLE
+    macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
     return Demand(
         macs=macs,
-        mac_slots=tiling.slots * older,
-        mac_padding=macs * (rows - 1),
+        mac_slots=tiling.slots * (slots_for_each(profile, number_format, stack) if fused and unit == "tensor" else 1.0),
+        mac_padding=macs * (blocks.rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop * rows,
-        special_ops=work.special_flop * rows,
+        vector_ops=work.vector_flop * scores + promoted,
+        special_ops=work.special_flop * scores,
         vector_format=lane_format(kernel.format),
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
         memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack),
-        **terms(kernel.kind, stack),
+        **terms(efficiency_class(kernel), stack),
     )
+
+
+def promotions(kernel: Kernel) -> float:
+    """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
+    scales = [(signature.get("scale_a"), signature.outputs[0]) for signature in kernel.signatures]
+    return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
+
+
+def _blocks(scale: TensorSpec | None) -> bool:
+    """Whether scales change along k."""
+    return scale is not None and len(scale.shape) == 2 and scale.shape[-1] > 1
 
 
 def _depthwise(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> Demand:
@@ -53,7 +64,7 @@ def _depthwise(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> De
         vector_format=lane_format(kernel.format),
         l2_bytes=depthwise_l2_bytes(kernel, work),
         memory_bytes=work.read + work.write - resident_bytes(kernel, work, profile, stack),
-        **terms(kernel.kind, stack),
+        **terms(efficiency_class(kernel), stack),
     )
 
 
@@ -79,12 +90,13 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
         return Tiling(0.0, moved, moved)
     width = BYTES[kernel.format]
     if kernel.kind == "attention":
-        return Tiling(attention_slots(kernel, work, profile), max(moved, attention_l2_bytes(work.products, width, profile)), moved)
+        return attention_tiling(kernel, work, width, profile)
     speed = rate(profile, unit, number_format) * profile.die.multiprocessors
+    scaled = _blocks(kernel.signatures[0].get("scale_a"))
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:
-        cut = grouped_tiling(products, width, profile, speed, kernel.signatures[0].get("zipf") is not None)
+        cut = grouped_tiling(products, width, profile, speed, kernel.signatures[0].get("zipf") is not None, scaled)
     else:
-        cut = together([best_tiling(product, width, profile, speed) for product in products])
+        cut = together([best_tiling(product, width, profile, speed, scaled) for product in products])
     reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
     return replace(cut, l2_bytes=max(moved, cut.l2_bytes), memory_bytes=moved + reread)

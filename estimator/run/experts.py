@@ -9,9 +9,9 @@ over a buffer with room for the rows of all ranks (DeepGEMM).
 from dataclasses import replace
 
 from estimator.model.work import Kernel
-from estimator.run.phase import EXPERTS, Asked
+from estimator.run.phase import Asked
 from estimator.run.roles import is_grouped, widths
-from estimator.run.stack import Engine
+from estimator.run.stack import EXPERTS, Engine
 
 
 def on_engine(item: Asked, kernel: Kernel, tokens: float, ranks: int, engine: Engine) -> Asked:

@@ -12,10 +12,9 @@ from estimator.model.rules import work_of
 from estimator.model.work import Kernel
 from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
-from estimator.run.stack import Stack, host_seconds
+from estimator.run.stack import Stack, efficiency_class, host_seconds
 
 HOST, COMMUNICATION, WAITING = "host", "communication", "waiting"
-EXPERTS = "experts"  # products of experts by tiles that leave loads short
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
 
@@ -89,7 +88,7 @@ def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
     """A kernel with its demand on the chip under a software stack."""
     work = work_of(kernel)
     demand = demand_of(kernel, profile, stack)
-    return Asked(kernel.name, kernel.kind, demand, kernel.launches, kernel.module, kernel.layers, work.flop, work.matmul_flop)
+    return Asked(kernel.name, efficiency_class(kernel), demand, kernel.launches, kernel.module, kernel.layers, work.flop, work.matmul_flop)
 
 
 def price_asked(name: str, items: Sequence[Asked], profile: Profile, stack: Stack, *, steps: float = 1.0, sequences: float = 0.0) -> Phase:

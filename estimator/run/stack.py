@@ -46,25 +46,36 @@ class Stack(Section):
     convolution_fill: Number
     reduction_memory_share: Number
     copy_memory_share: Number
+    group_pass_memory_share: Number
     attention_fma_per_clock: Number | None = None
     engine: Engine | None = None
 
 
+EXPERTS = "experts"  # products of experts by tiles that leave loads short
+GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
+
+
+def efficiency_class(kernel: Kernel) -> str:
+    """What decides how well a kernel uses the chip: its kind, but narrowing with scales is a pass over groups of elements."""
+    return GROUP_PASS if any(signature.op == "est.narrow" for signature in kernel.signatures) else kernel.kind
+
+
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
-    attention = kind == "attention"
-    shares = {
-        "experts": stack.engine.expert_memory_share if stack.engine else 1.0,
-        "attention": stack.attention_memory_share,
-        "reduction": stack.reduction_memory_share,
-        "copy": stack.copy_memory_share,
-    }
     return {
-        "memory_share": shares.get(kind, 1.0),
-        "overlap": stack.softmax_overlap if attention else 1.0,
+        "memory_share": _memory_share(kind, stack),
+        "overlap": stack.softmax_overlap if kind == "attention" else 1.0,
         "overhead": stack.kernel_overhead,
         "interval": stack.launch_interval,
     }
+
+
+def _memory_share(kind: str, stack: Stack) -> Any:
+    if kind == EXPERTS and stack.engine is not None:
+        return stack.engine.expert_memory_share
+    share = MEMORY_SHARES.get(kind)
+    return getattr(stack, share) if share else 1.0
 
 
 def engine_of(stack: Stack) -> Engine:

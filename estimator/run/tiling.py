@@ -30,17 +30,22 @@ class Tiling:
     rounds: float = 0.0
 
 
-def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per_cycle: float) -> Tiling:
-    """The fastest `Tiling` of a product with operands of `width` bytes on a chip doing `macs_per_cycle` in all."""
+def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per_cycle: float, scaled: bool = False) -> Tiling:
+    """The fastest `Tiling` of a product with operands of `width` bytes on a chip doing `macs_per_cycle` in all.
+
+    Operands `scaled` in blocks halve the tile: its accumulators are held twice, or share their memory with the scales.
+    """
     unit = profile.tensor
     m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
-    options = [_tiling(product, width, profile, m // a, n // b, min(cluster, max(1, cluster // (a * b)))) for a, b in SHAPES]
+    options = [_tiling(product, width, profile, m // a, n // b, min(cluster, max(1, cluster // (a * b)))) for a, b in SHAPES[scaled:]]
     l2 = profile.l2.bandwidth
     best = min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
     return replace(best, slots=best.slots * product.executed)
 
 
-def grouped_tiling(products: Sequence[MatrixProduct], width: float, profile: Profile, macs_per_cycle: float, ragged: bool) -> Tiling:
+def grouped_tiling(
+    products: Sequence[MatrixProduct], width: float, profile: Profile, macs_per_cycle: float, ragged: bool, scaled: bool = False
+) -> Tiling:
     """The fastest `Tiling` of groups of products, such as those of experts, in one launch.
 
     Rows are gathered through a table of indices, so no two multiprocessors share a tile, and each group's rows fill whole tiles. With
@@ -48,7 +53,7 @@ def grouped_tiling(products: Sequence[MatrixProduct], width: float, profile: Pro
     """
     unit = profile.tensor
     m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
-    options = [_grouped(products, width, profile, m // cluster // a, n // b, ragged) for a, b in GROUP_SHAPES]
+    options = [_grouped(products, width, profile, m // cluster // a, n // b, ragged) for a, b in GROUP_SHAPES[scaled:]]
     l2 = profile.l2.bandwidth
     return min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
 

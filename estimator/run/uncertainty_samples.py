@@ -18,7 +18,7 @@ from estimator.run.uncertainty_points import deviates
 AT_END = NormalDist().inv_cdf(0.95)  # exact: deviates between the median and the end of a range that holds nine truths in ten
 # Sizes by which work is cut into whole tiles and waves, or which only say what fits: they choose between kernels, and the kernels
 # of an estimate are held as they are.
-HELD = ("tile_m", "tile_n", "tile_cluster", "instruction_rows", "capacity", "multiprocessors")
+HELD = ("tile_m", "tile_n", "tile_cluster", "instruction_rows", "attention_rows", "capacity", "multiprocessors")
 ORDER = {  # what the schema demands of the order of two numbers: the first is never below the second
     "hardware.clock.boost": "hardware.clock.minimum",
     "hardware.clock.voltage_floor": "hardware.clock.threshold_voltage",

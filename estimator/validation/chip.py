@@ -21,19 +21,29 @@ class Reading:
     capped: bool
 
 
-def gemm(profile: Profile, number_format: str = "bf16", side: int = SIDE) -> Reading:
+def gemm_phase(profile: Profile, number_format: str = "bf16", side: int = SIDE) -> Phase:
     """A square matrix product repeated back to back."""
     matrix = TensorSpec((side, side), number_format)
     signature = Signature("aten.mm", (("self", matrix), ("mat2", matrix)), (matrix,))
-    phase = _run(Kernel("aten.mm", "matmul", "forward", "", (signature,), format=number_format), profile)
+    return _run(Kernel("aten.mm", "matmul", "forward", "", (signature,), format=number_format), profile)
+
+
+def stream_phase(profile: Profile) -> Phase:
+    """A copy of an array much larger than the caches, repeated back to back."""
+    array = TensorSpec((STREAM_ELEMENTS,), "fp32")
+    signature = Signature("aten.clone", (("self", array), ("memory_format", None)), (array,))
+    return _run(Kernel("aten.clone", "copy", "forward", "", (signature,)), profile)
+
+
+def gemm(profile: Profile, number_format: str = "bf16", side: int = SIDE) -> Reading:
+    """Power and FLOP/s of `gemm_phase`."""
+    phase = gemm_phase(profile, number_format, side)
     return _reading(phase, sum(entry.flop for entry in phase.entries))
 
 
 def stream(profile: Profile) -> Reading:
-    """A copy of an array much larger than the caches, repeated back to back."""
-    array = TensorSpec((STREAM_ELEMENTS,), "fp32")
-    signature = Signature("aten.clone", (("self", array), ("memory_format", None)), (array,))
-    phase = _run(Kernel("aten.clone", "copy", "forward", "", (signature,)), profile)
+    """Power and B/s of `stream_phase`."""
+    phase = stream_phase(profile)
     return _reading(phase, sum(entry.traffic["memory"] for entry in phase.entries))
 
 

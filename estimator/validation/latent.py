@@ -2,7 +2,7 @@
 
 from estimator.model.work import Kernel, TensorSpec
 from estimator.validation.rows import NotPredicted, Row
-from estimator.validation.signatures import FORMATS, Kernels, attention_kernel, kernel, product, quantised
+from estimator.validation.signatures import FORMATS, Kernels, attention_kernel, kernel, precision_of, product, quantised
 
 LATENT, ROTARY, QUERY_LATENT, HEAD = 512, 64, 1536, 128  # exact: sizes of multi-head latent attention, DeepSeek-V3 (arXiv:2412.19437)
 WIDTH = 7168  # exact: hidden size of DeepSeek-V3
@@ -19,7 +19,7 @@ def _formats(row: Row) -> tuple[str, str]:
     compute, _, cache = row.text("precision").partition("/kv ")
     if compute not in FORMATS or cache not in FORMATS:
         raise NotPredicted(f"operands of an unknown format: {row.text('precision')!r}")
-    return compute, FORMATS[cache]
+    return precision_of(row), FORMATS[cache]
 
 
 def _latent(batch: int, heads: int, row: Row, cache: str) -> Kernel:

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from math import frexp
 
 from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.run.stack import GROUP_PASS
+from estimator.validation.hardware import profile_of
 from estimator.validation.routing import rows_by_expert
 from estimator.validation.rows import NotPredicted, Row
 
 Kernels = tuple[Kernel, ...]
 FORMATS = {
     "bfloat16": "bf16", "bf16": "bf16", "float16": "fp16", "fp16": "fp16", "float32": "fp32", "fp32": "fp32", "tf32": "tf32",
-    "fp64": "fp64", "fp8": "fp8_e4m3", "fp8_block": "fp8_e4m3", "nvfp4": "fp4", "int8": "int8",
+    "fp64": "fp64", "fp8": "fp8_e4m3", "fp8_block": "fp8_e4m3", "fp8_block_e8m0": "fp8_e4m3", "nvfp4": "fp4", "int8": "int8",
 }  # fmt: skip
-SCALE_BLOCK = {"fp8_block": 128, "nvfp4": 16}  # exact: operand elements that share one scale, by definition of the formats
-SCALE_FORMAT = {"fp8_block": "fp32", "nvfp4": "fp8_e4m3"}
+SCALE_BLOCK = {"fp8_block": 128, "fp8_block_e8m0": 128, "nvfp4": 16}  # exact: elements that share a scale, by definition of the formats
+SCALE_FORMAT = {"fp8_block": "fp32", "fp8_block_e8m0": "uint8", "nvfp4": "fp8_e4m3"}  # uint8: e8m0, powers of two
 
 
 def format_of(row: Row) -> str:
@@ -23,6 +25,14 @@ def format_of(row: Row) -> str:
         return FORMATS[text]
     except KeyError:
         raise NotPredicted(f"operands of two widths or of an unknown format: {text!r}") from None
+
+
+def precision_of(row: Row) -> str:
+    """The row's precision; block scales are powers of two where the matrix units apply them and the library knows (DeepGEMM)."""
+    text = row.text("precision").partition("/kv ")[0]
+    unit = profile_of(row).tensor if text == "fp8_block" else None
+    applies = unit is not None and "fp4" in unit.fma_per_clock and row.text("kernel_source") != "vllm_fused_moe"
+    return "fp8_block_e8m0" if applies else text
 
 
 def kernel(op: str, kind: str, arguments: dict, outputs: tuple[TensorSpec, ...], number_format: str, **rest) -> Kernel:
@@ -40,7 +50,7 @@ def product(m: int, n: int, k: int, precision: str = "bfloat16") -> Kernel:
         return kernel("aten.mm", "matmul", {"self": a, "mat2": b}, (out,), number_format)
     block, kind = SCALE_BLOCK[precision], SCALE_FORMAT[precision]
     rows = {"scale_a": TensorSpec((m, k / block), kind)}
-    shared = block if kind == "fp32" else 1  # fp8 blocks are square for weights: one scale for 128 × 128 of them
+    shared = block if number_format == "fp8_e4m3" else 1  # fp8 blocks are square for weights: one scale for 128 × 128 of them
     scales = rows | {"scale_b": TensorSpec((k / block, n / shared), kind)}
     return kernel("aten._scaled_mm", "matmul", {"self": a, "mat2": b} | scales, (out,), number_format)
 
@@ -53,13 +63,14 @@ def quantised(m: float, k: float, precision: str) -> Kernels:
     wide, narrow = TensorSpec((m, k), "bf16"), TensorSpec((m, k), number_format)
     scales = (TensorSpec((m, k / SCALE_BLOCK[precision]), SCALE_FORMAT[precision]),) if precision in SCALE_BLOCK else ()
     scale = Signature("aten.mul", (("self", wide),), (narrow,))
-    return (Kernel("quantise", "pointwise", "forward", "", (scale,), reads=(wide,), writes=(narrow, *scales), format="bf16"),)
+    kind = GROUP_PASS if scales else "pointwise"
+    return (Kernel("quantise", kind, "forward", "", (scale,), reads=(wide,), writes=(narrow, *scales), format="bf16"),)
 
 
 def gemm(row: Row) -> Kernels:
     """A linear layer without bias: m × k times k × n, its bf16 input converted first where the product is narrower."""
     format_of(row)
-    m, n, k, precision = row.whole("m"), row.whole("n"), row.whole("k"), row.text("precision")
+    m, n, k, precision = row.whole("m"), row.whole("n"), row.whole("k"), precision_of(row)
     return (*quantised(m, k, precision), product(m, n, k, precision))
 
 
@@ -95,7 +106,15 @@ def attention(row: Row) -> Kernels:
     query = TensorSpec((batch, heads, new, size), FORMATS[compute])
     key = TensorSpec((batch, row.whole("num_kv_heads", heads), keys, size), FORMATS[cache or compute])
     window = round(row.number("window", 0.0)) or None
-    return (attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute]),)
+    kernel = attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute])
+    return (_preprocessed(query, key), kernel) if row.text("kernel_source") == "torch_flow" and not decodes else (kernel,)
+
+
+def _preprocessed(query: TensorSpec, key: TensorSpec) -> Kernel:
+    """What TensorRT-LLM does before attention in prefill: rotate queries and keys, write keys and values to their cache."""
+    given = tuple(TensorSpec(spec.shape, "bf16") for spec in (query, key, key))
+    rotate = Signature("aten.mul", (("self", given[0]),), (query,))
+    return Kernel("preprocess", GROUP_PASS, "forward", "", (rotate,), reads=given, writes=(query, key, key), format="bf16")
 
 
 def mixture(row: Row) -> Kernels:
@@ -105,7 +124,7 @@ def mixture(row: Row) -> Kernels:
     kernels between the products, those of other devices as zeros.
     """
     format_of(row)
-    precision, source = row.text("precision"), row.text("kernel_source")
+    precision, source = precision_of(row), row.text("kernel_source")
     gates = 1 if "nongated" in source else 2
     tokens, hidden, inter, picks = row.whole("num_tokens"), row.whole("hidden"), row.whole("inter"), row.whole("topk")
     rows = rows_by_expert(row.text("distribution"), tokens, row.whole("experts"), picks, row.whole("moe_ep", 1))
@@ -130,16 +149,18 @@ def grouped(rows: Sequence[float], k: int, n: int, precision: str, passed: float
     classes: dict[int, list[float]] = {}
     for count in rows:
         classes.setdefault(frexp(count)[1], []).append(count)
-    signatures = tuple(_group(sum(each), k, n, len(each), number_format, len(classes) > 1) for each in classes.values())
+    signatures = tuple(_group(sum(each), k, n, len(each), precision, len(classes) > 1) for each in classes.values())
     weight = TensorSpec((len(rows), k, n), number_format)
     reads, writes = (TensorSpec((sum(rows), k), number_format), weight), (TensorSpec((passed, n), "bf16"),)
     return Kernel("est.grouped_mm", "matmul", "forward", "", signatures, reads, writes, number_format)
 
 
-def _group(rows: float, k: int, n: int, experts: int, number_format: str, ragged: bool) -> Signature:
+def _group(rows: float, k: int, n: int, experts: int, precision: str, ragged: bool) -> Signature:
     """A grouped product in which every expert gets work."""
+    number_format, block = FORMATS[precision], SCALE_BLOCK.get(precision)
+    scale = (("scale_a", TensorSpec((rows, k / block), SCALE_FORMAT[precision])),) if block else ()
     a, b = TensorSpec((rows, k), number_format), TensorSpec((experts, k, n), number_format)
-    arguments = (("input", a), ("weight", b), ("picks", experts), *((("zipf", 0),) if ragged else ()))
+    arguments = (("input", a), ("weight", b), ("picks", experts), *scale, *((("zipf", 0),) if ragged else ()))
     return Signature("est.grouped_mm", arguments, (TensorSpec((rows, n), "bf16"),))
 
 

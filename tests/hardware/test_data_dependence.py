@@ -53,3 +53,12 @@ def test_every_generation_draws_less_or_runs_faster_with_zeros(name):
     part = load_profile(name)
     random, zeros = (gemm(part.at(activity=operands), "fp16") for operands in ("random", "zeros"))
     assert zeros.power / zeros.rate < 0.9 * random.power / random.rate
+
+
+def test_an_h200_spends_on_constant_and_on_random_operands_what_was_measured():
+    # NVIDIA aiconfigurator, bf16 products on H200: 509 W at 818 TFLOP/s where buffers hold nearly constant data, else 691 W at
+    # 690 to 748 TFLOP/s, the cap. Joules per FLOP, since the cap sets the rate of the second.
+    constant, random = (gemm(load_profile("h200-sxm").at(activity=operands)) for operands in ("ones", "random"))
+    assert near(constant.power / constant.rate, 509 / 818e12)
+    assert near(random.power / random.rate, 691 / 719e12)
+    assert random.capped and not constant.capped

@@ -153,6 +153,16 @@ def test_energy_at_fixed_work_falls_and_then_rises_with_the_clock(profile, deman
             assert joules[middle] <= max(joules[low], max(joules[middle + 1 :])) * (1 + 1e-9)
 
 
+@given(profiles, demands, shares)
+def test_no_part_of_the_catalogue_exceeds_its_cap_whatever_it_runs(profile, demand, share):
+    # any cap between what the part draws standing still at its lowest clock and its default
+    floor = 1.2 * settle(profile, [load(profile, Demand(interval=1.0))], float(profile.clock.minimum)).power
+    capped = profile.at(power_limit=max(floor, share * profile.power.limit))
+    point = settle(capped, [load(capped, demand)])
+    assert point.power <= capped.power.limit * (1 + 1e-9)
+    assert point.temperature <= capped.thermal.limit * (1 + 1e-9)
+
+
 @given(profiles, demands)
 def test_zeros_cost_less_than_real_weights_and_those_no_more_than_lively_data(profile, demand):
     free = profile.at(power_limit=1e5, temperature="40 degC")

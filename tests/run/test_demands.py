@@ -69,3 +69,31 @@ def test_no_more_is_saved_than_is_read():
     # a window leaves less of a cache to read than was written
     kernel = launch(8, [8], 8, resident=(spec(1000, 8),))
     assert demand(kernel).memory_bytes == demand(launch(8, [8], 8)).memory_bytes - 2 * (8 * 8 + 8 * 8)
+
+
+def scaled(m, n, k, scale_format="fp32"):
+    a, b = TensorSpec((m, k), "fp8_e4m3"), TensorSpec((k, n), "fp8_e4m3")
+    scales = (("scale_a", TensorSpec((m, k // 128), scale_format)), ("scale_b", TensorSpec((k // 128, n // 128), scale_format)))
+    product = Signature("aten._scaled_mm", (("self", a), ("mat2", b), *scales), (spec(m, n),))
+    return Kernel("aten._scaled_mm", "matmul", "forward", "", (product,), format="fp8_e4m3")
+
+
+@given(*3 * [st.integers(2, 32).map(lambda i: 128 * i)])
+def test_wide_scales_cost_lanes_and_powers_of_two_cost_none(m, n, k):
+    wide, powers = demand(scaled(m, n, k)), demand(scaled(m, n, k, "uint8"))
+    # each of m × n accumulators once for each 128 of k: scale it, and add it to the sum
+    assert wide.vector_ops - powers.vector_ops == H100.tensor.promotion_ops * m * n * (k // 128)
+    assert wide.mac_slots == powers.mac_slots
+
+
+def test_scales_by_block_halve_the_tile():
+    # 256 × 128 instead of 256 × 256: the left operand passes twice as often
+    plain = demand(Kernel("aten.mm", "matmul", "forward", "", (Signature("aten.mm", scaled(8192, 8192, 8192).signatures[0].arguments[:2],
+                   (spec(8192, 8192),)),), format="fp8_e4m3"))  # fmt: skip
+    assert demand(scaled(8192, 8192, 8192)).l2_bytes - plain.l2_bytes == 32 * 8192 * 8192
+
+
+def test_narrowing_with_scales_keeps_few_bytes_in_flight():
+    wide, narrow = spec(8192, 8192), TensorSpec((8192, 8192), "fp8_e4m3")
+    kernel = Kernel("est.narrow", "reduction", "forward", "", (Signature("est.narrow", (("input", wide), ("quantize", 2)), (narrow,)),))
+    assert demand(kernel).memory_share == STACK.group_pass_memory_share

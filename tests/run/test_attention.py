@@ -1,0 +1,80 @@
+"""Attention cut into tiles of queries and blocks of keys."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estimator.hardware.catalogue import load_profile
+from estimator.model.rules import work_of
+from estimator.model.work import TensorSpec
+from estimator.run.attention import attention_blocks, attention_tiling
+from estimator.run.demands import demand_of
+from estimator.run.stack import load_stack
+from estimator.validation.signatures import attention_kernel
+
+H200, B200, STACK = load_profile("h200-sxm"), load_profile("b200-sxm"), load_stack("compiled")
+
+
+def attend(queries, keys, heads=64, key_heads=8, size=128, window=None, causal=True, number_format="bf16"):
+    query, key = TensorSpec((1, heads, queries, size), number_format), TensorSpec((1, key_heads, keys, size), number_format)
+    return attention_kernel(query, key, key, causal, window, number_format)
+
+
+def blocks(kernel, profile=H200):
+    return attention_blocks(kernel, work_of(kernel), profile)
+
+
+def tiling(kernel, profile=H200):
+    return attention_tiling(kernel, work_of(kernel), 2.0, profile)
+
+
+@given(st.integers(1, 8192), st.integers(0, 8192), st.sampled_from([None, 64, 128, 1000]))
+def test_blocks_hold_every_visible_pair_and_at_most_all_of_them(queries, past, window):
+    kernel = attend(queries, queries + past, window=window)
+    work = work_of(kernel)
+    computed = blocks(kernel).computed
+    assert computed >= 1 - 1e-9
+    keys = math.ceil((queries + past) / 128) * 128
+    assert work.products[0].executed * computed * (queries + past) <= keys * (1 + 1e-9)
+
+
+def test_a_causal_mask_is_followed_tile_by_tile():
+    # 1024 queries in 8 tiles of 128: tile i computes with 128 (i + 1) keys, 576 on average where 512.5 are visible
+    assert math.isclose(blocks(attend(1024, 1024)).computed, 576.5 / 512.5, rel_tol=1e-6)
+
+
+def test_a_short_window_costs_whole_blocks_at_both_edges():
+    # far from the start, a tile of 128 queries with a window of 128 computes with 128 + 128 keys where each query sees 128
+    computed = blocks(attend(65536, 65536, window=128)).computed
+    assert math.isclose(computed, 2, rel_tol=0.01)
+    # two instructions of 128 rows make a tile on Blackwell: 256 + 128 keys
+    assert math.isclose(blocks(attend(65536, 65536, window=128), B200).computed, 3, rel_tol=0.01)
+
+
+def test_a_decoded_token_computes_with_what_it_sees():
+    assert math.isclose(blocks(attend(1, 4096)).computed, 1, rel_tol=1e-9)
+
+
+def test_head_sizes_are_padded_to_what_the_instruction_takes():
+    # 80 runs as 96, 96 as it is
+    padded, whole = (tiling(attend(4096, 4096, size=size)).slots for size in (80, 96))
+    assert math.isclose(padded, whole, rel_tol=1e-9)
+
+
+def test_every_tile_waits_twice_for_what_nothing_overlaps():
+    # 64 heads × 4096 queries ÷ 128 rows = 2048 tiles on 132 multiprocessors
+    assert math.isclose(tiling(attend(4096, 4096)).rounds, 2 * 2048 / 132, rel_tol=1e-9)
+
+
+def test_keys_and_values_pass_once_for_each_tile_of_queries():
+    # all 64 heads × 32 tiles stream 4096 keys and values of 128 × 2 bytes without a mask
+    streamed = 64 * 32 * 4096 * 2 * 128 * 2
+    assert math.isclose(tiling(attend(4096, 4096, causal=False)).l2_bytes, streamed, rel_tol=1e-9)
+
+
+def test_fp8_attention_is_as_fast_as_bf16_where_values_are_transposed_on_the_way():
+    # "attention in fp8 takes as long as in bf16 on H200": twice the rate, half of it reached
+    narrow, wide = (demand_of(attend(8192, 8192, number_format=each), H200, STACK) for each in ("fp8_e4m3", "bf16"))
+    assert math.isclose(narrow.mac_slots, 2 * wide.mac_slots, rel_tol=1e-9)
+    assert math.isclose(narrow.macs, wide.macs, rel_tol=1e-9)
