@@ -48,10 +48,14 @@ class Stack(Section):
     copy_memory_share: Number
     group_pass_memory_share: Number
     attention_fma_per_clock: Number | None = None
+    element_ops: Number | None = None
+    strided_element_ops: Number | None = None
+    pixel_seconds: Second | None = None
     engine: Engine | None = None
 
 
 EXPERTS = "experts"  # products of experts by tiles that leave loads short
+IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
 MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
 
@@ -63,6 +67,8 @@ def efficiency_class(kernel: Kernel) -> str:
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
+    if kind == IDLE:
+        return {}
     return {
         "memory_share": _memory_share(kind, stack),
         "overlap": stack.softmax_overlap if kind == "attention" else 1.0,

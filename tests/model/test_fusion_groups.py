@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from estimator.errors import UnknownName
 from estimator.model.fusion import kernels, unfold
-from estimator.model.fusion.groups import max_fusion_size
+from estimator.model.fusion.compiler import limit
 from estimator.model.rules import work_of
 from tests.model.streams import Stream, moved, totals
 
@@ -162,8 +162,8 @@ def test_a_launch_holds_no_more_operations_than_the_compiler_allows(length):
     for _ in range(length):
         x = s.unary("exp", x)
     found = launches(s.trace())
-    assert max(len(kernel.signatures) for kernel in found) <= max_fusion_size()
-    assert len(found) == -(-length // max_fusion_size())
+    assert max(len(kernel.signatures) for kernel in found) <= limit("max_fusion_size")
+    assert len(found) == -(-length // limit("max_fusion_size"))
     assert totals(found)["special_flop"] == length * 8 * 16
 
 

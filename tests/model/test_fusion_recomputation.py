@@ -50,6 +50,35 @@ def test_a_statistic_is_stored_and_the_normalised_row_is_not():
     assert found["backward", "aten.mul"] == (N + N + 32, N)
 
 
+def scaled_often(scales, uses):
+    """x scaled by so many vectors of 64 bytes, which backward needs in as many launches."""
+    s = Stream()
+    scaled = s.mm(s.input(8, 4), s.input(4, 16))
+    for _ in range(scales):
+        scaled = s.binary("mul", scaled, s.input(16))
+    s.mm(s.unary("exp", scaled), s.input(16, 4))
+    gradient = s.input(8, 16)
+    for _ in range(uses):
+        gradient = s.binary("mul", s.mm(gradient, s.input(16, 16), phase="backward"), scaled, phase="backward")
+    return [kernel for kernel in unfold(kernels(s.trace(), "fused")) if kernel.name == "aten.mul" and kernel.phase == "backward"]
+
+
+def test_what_takes_few_tensors_to_compute_is_computed_for_each_use():
+    work = [work_of(kernel) for kernel in scaled_often(scales=3, uses=2) for _ in range(kernel.count)]
+    assert [(each.read, each.write) for each in work] == [(2 * N + 3 * 64, N)] * 2  # the gradient, x and three scales
+
+
+def test_what_takes_many_tensors_to_compute_is_computed_once_and_written_out():
+    work = [work_of(kernel) for kernel in scaled_often(scales=4, uses=2) for _ in range(kernel.count)]
+    # the first use reads x and four scales, writes the product and reads it; the second reads it
+    assert [(each.read, each.write) for each in work] == [(N + 4 * 64 + 2 * N, 2 * N), (2 * N, N)]
+
+
+def test_what_is_used_in_one_pass_is_not_written_out():
+    (kernel,) = scaled_often(scales=4, uses=1)
+    assert (work_of(kernel).read, work_of(kernel).write) == (2 * N + 4 * 64, N)
+
+
 def test_what_a_library_kernel_of_backward_needs_is_stored():
     s = Stream()
     activated = s.unary("silu", s.mm(s.input(8, 4), s.input(4, 16)))

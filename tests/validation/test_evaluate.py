@@ -90,7 +90,7 @@ def test_names_of_data_sets_lead_to_profiles(text, name):
     assert load_profile(profile_name(text)).name == load_profile(name).name
 
 
-@pytest.mark.parametrize("text", ["NVIDIA GeForce GTX 1080 Ti", "NVIDIA H1000", "NVIDIA L400", "Apple M3 Pro", "TITAN 9000"])
+@pytest.mark.parametrize("text", ["NVIDIA GeForce GTX 9080 Ti", "NVIDIA H1000", "NVIDIA L400", "Apple M3 Pro", "TITAN 9000"])
 def test_a_part_that_only_sounds_like_another_is_not_taken_for_it(text):
     assert profile_name(text) == text
 
@@ -238,3 +238,12 @@ def test_an_unknown_suite_or_grouping_is_refused(tmp_path, capsys):
     assert "unknown suite 'kernel'. Nearest: kernels" in capsys.readouterr().err
     assert main(["validate", "--data", str(tmp_path), "--by", "hardwear"]) == 2
     assert "unknown grouping 'hardwear'. Nearest: hardware" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, option):
+    write(tmp_path, row())
+    assert main(["validate", "--data", str(tmp_path), option, str(tmp_path / "no" / "file")]) == 2
+    assert "does not exist; create it first" in capsys.readouterr().err
+    assert main(["validate", "--data", str(tmp_path), option, str(tmp_path)]) == 2
+    assert "is a folder; give the name of a file in it" in capsys.readouterr().err

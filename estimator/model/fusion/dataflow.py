@@ -20,6 +20,7 @@ class Dataflow:
         self.operation = operations
         self.read = [_touched(call.reads, operation.reads) for call, operation in zip(calls, self.operation)]
         self.written = [_written(call, operation) for call, operation in zip(calls, self.operation)]
+        self.groups = groups
         self.group_of = {index: number for number, members in enumerate(groups) for index in members}
         self.readers: dict[int, list[int]] = defaultdict(list)
         self.writers: dict[int, list[int]] = defaultdict(list)
@@ -35,6 +36,10 @@ class Dataflow:
     def users_outside(self, storage: int, group: int) -> list[int]:
         """Calls of other groups that read a storage or write to it."""
         return [index for index in self.readers[storage] + self.writers[storage] if self.group_of[index] != group]
+
+    def passes(self, group: int) -> int:
+        """How often a group goes over its operands: twice where one of its operations needs sums before it can go on."""
+        return 2 if any(self.operation[index].rereads for index in self.groups[group]) else 1
 
     def leaves(self, storage: int, group: int) -> bool:
         """Whether what `group` writes to a storage is needed: by others, after the trace, or (a gradient) by nobody in it."""

@@ -7,12 +7,10 @@ whose scheduler fuses along edges first and siblings after. Even levels walk the
 needs another order, so it follows on the odd level after, with what is computed for it alone.
 """
 
-import tomllib
 from collections import defaultdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from estimator.model.fusion.compiler import limit
 from estimator.model.fusion.merging import merged_products
 from estimator.model.fusion.operation import Operation
 
@@ -27,7 +25,7 @@ def group_calls(
     levels = _levels(calls, operations)
     merged = merged_products(calls, operations, levels) if merge else {}
     _delay(levels, calls, operations)
-    joined = _Partition(len(calls), max_fusion_size())
+    joined = _Partition(len(calls), limit("max_fusion_size"))
     written_by: dict[int, int] = {}
     siblings: dict[tuple, int] = {}
     for index, (call, operation) in enumerate(zip(calls, operations)):
@@ -75,13 +73,6 @@ def _delay(levels: list[int], calls: list[Any], operations: list[Operation]) -> 
                 levels[index] = level if phase == call.phase else levels[index]
         for storage in (*call.reads, *call.writes):
             users[storage].add((levels[index], call.phase))
-
-
-@cache
-def max_fusion_size() -> int:
-    """The most operations that share a launch."""
-    with Path(__file__).with_name("compiler.toml").open("rb") as file:
-        return tomllib.load(file)["max_fusion_size"]["value"]
 
 
 class _Partition:

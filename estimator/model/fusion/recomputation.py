@@ -4,11 +4,13 @@ A compiler that sees forward and backward together keeps few activations: an ele
 backward use is not stored; they compute it again from what is stored, if that is no more to read than writing and reading the
 result (torch's compiler solves this as a minimum cut; Chen et al., arXiv:1604.06174, for the idea). Reductions and library
 kernels are never repeated, but a small result of a reduction may be stored for the purpose: the statistics of a softmax or a
-norm, from which its rows are had again. The few FLOP repeated are not counted.
+norm, from which its rows are had again. The few FLOP repeated are not counted. What takes more than a few tensors to compute and
+is passed over more than once in backward is written out there after all, as soon as it is needed first.
 """
 
 from dataclasses import dataclass, field
 
+from estimator.model.fusion.compiler import limit
 from estimator.model.fusion.dataflow import Dataflow
 from estimator.model.work import TensorSpec
 
@@ -18,12 +20,14 @@ Sources = dict[int, TensorSpec]  # storages and what of them is read; -n: the ro
 @dataclass(slots=True)
 class Recomputed:
     """`sources`: for each storage that is not stored, what it is computed from; `kept`: what is stored only as a source;
-    `statistics`: row statistics that are stored, by the storage that would hold the rows.
+    `statistics`: row statistics that are stored, by the storage that would hold the rows; `written`: for each storage that
+    backward computes once and writes out, the group that does and what is written.
     """
 
     sources: dict[int, Sources] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
     statistics: dict[int, TensorSpec] = field(default_factory=dict)
+    written: dict[int, tuple[int, TensorSpec]] = field(default_factory=dict)
 
 
 def recomputed(flow: Dataflow) -> Recomputed:
@@ -39,6 +43,10 @@ def recomputed(flow: Dataflow) -> Recomputed:
             for storage, spec in flow.written[index]:
                 if storage not in results[storage] and _only_for_backward(storage, index, flow):
                     _choose(storage, spec, results[storage], flow, found)
+    for storage, sources in found.sources.items():
+        groups = sorted({flow.group_of[user] for user in flow.readers[storage] if flow.calls[user].phase != "forward"})
+        if len(sources) > limit("realize_reads_threshold") and sum(map(flow.passes, groups)) > 1:
+            found.written[storage] = groups[0], flow.made[storage]
     return found
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from estimator.model.fusion.dataflow import Dataflow
-from estimator.model.fusion.recomputation import recomputed
+from estimator.model.fusion.recomputation import Sources, recomputed
 from estimator.model.work import TensorSpec
 
 
@@ -17,6 +17,9 @@ class Traffic:
 
     def __init__(self, flow: Dataflow) -> None:
         self.flow, self.backward = flow, recomputed(flow)
+        self._first_needed: dict[int, list[int]] = defaultdict(list)
+        for storage, (group, _) in self.backward.written.items():
+            self._first_needed[group].append(storage)
 
     def is_plain(self, members: list[int]) -> bool:
         """Whether a group is one operation that moves what its rule says."""
@@ -24,9 +27,13 @@ class Traffic:
         return len(members) == 1 and not any(storage in self.backward.sources or storage in self.backward.kept for storage in touched)
 
     def reads(self, members: list[int]) -> tuple[TensorSpec, ...]:
-        """What enters: every outside storage once, what a second pass needs twice."""
-        again = (spec for index in members for spec in self.flow.operation[index].rereads)
-        return (*(spec for _, spec in self.entering(members)), *again)
+        """What enters: every outside storage once, what a second pass needs twice; and the sources of what is written out here."""
+        again = [spec for index in members for spec in self.flow.operation[index].rereads]
+        if again:
+            read = dict.fromkeys(storage for index in members for storage, _ in self.flow.read[index])
+            again += [self.backward.written[storage][1] for storage in read if storage in self.backward.written]
+        sources = (spec for storage in self._written_out(members) for spec in self.backward.sources[storage].values())
+        return (*(spec for _, spec in self.entering(members)), *again, *sources)
 
     def entering(self, members: list[int]) -> Iterator[tuple[int, TensorSpec]]:
         """The storages that enter, and what of each."""
@@ -35,7 +42,7 @@ class Traffic:
         for index in members:
             for storage, spec in self.flow.read[index]:
                 if storage not in made:
-                    for source, part in self.backward.sources.get(storage, {storage: spec}).items():
+                    for source, part in self._found_in(storage, spec).items():
                         entering[source].append(part)
             made.update(storage for storage, _ in self.flow.written[index])
         return ((storage, spec) for storage, parts in entering.items() for spec in self._together(storage, parts))
@@ -44,7 +51,8 @@ class Traffic:
         """What leaves the group, and the row statistics that backward wants."""
         written = dict.fromkeys(storage for index in members for storage, _ in self.flow.written[index])
         statistics = (self.backward.statistics[storage] for storage in written if storage in self.backward.statistics)
-        return (*(spec for _, spec in self.leaving(members)), *statistics)
+        out = (self.backward.written[storage][1] for storage in self._written_out(members))
+        return (*(spec for _, spec in self.leaving(members)), *statistics, *out)
 
     def leaving(self, members: list[int]) -> Iterator[tuple[int, TensorSpec]]:
         """The storages that leave, and what of each."""
@@ -54,6 +62,14 @@ class Traffic:
                 written[storage] = max(spec, written.get(storage, spec), key=_bytes)
         group = self.flow.group_of[members[0]]
         return ((storage, spec) for storage, spec in written.items() if self._stored(storage, group))
+
+    def _found_in(self, storage: int, spec: TensorSpec) -> Sources:
+        """What is read to have a storage: itself, or what it is computed from each time."""
+        return {storage: spec} if storage in self.backward.written else self.backward.sources.get(storage, {storage: spec})
+
+    def _written_out(self, members: list[int]) -> list[int]:
+        """The storages that this group is the first in backward to need, and that others or a second pass need again."""
+        return self._first_needed.get(self.flow.group_of[members[0]], [])
 
     def _stored(self, storage: int, group: int) -> bool:
         if storage in self.backward.sources:
