@@ -15,7 +15,7 @@ from pathlib import Path
 from estimator.errors import EstimatorError
 from estimator.facts import load_facts, profiles_dir
 from estimator.run.uncertainty import FIGURES, Factor
-from estimator.run.uncertainty_residuals import Residual, Table, fit, held_out
+from estimator.run.uncertainty_residuals import Residual, Table, fit_unseen, held_out
 from estimator.validation.evaluate import predict, result
 from estimator.validation.intervals import FIGURE, NOTHING, spread
 from estimator.validation.published import published_rows
@@ -75,7 +75,7 @@ def _add(row: Row, found: Found, taken: dict[str, int], limit: int | None) -> st
 
 def tables(found: Found, least: float) -> str:
     """The TOML tables of all kinds, the notes saying on what each number stands."""
-    fitted = {key: fit(Table(residuals), least) for key, residuals in found.items()}
+    fitted = {key: fit_unseen(Table(residuals), least) for key, residuals in found.items()}
     text = ""
     for kind in KINDS:
         text += f"\n[{kind}]\n"

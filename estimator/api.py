@@ -16,9 +16,11 @@ from estimator.model.transform.schemes import scheme
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
 from estimator.run.diffusion import Diffusion
+from estimator.run.facility import Facility
 from estimator.run.formats import multiplies
 from estimator.run.parallel import Parallel
-from estimator.run.plan import Run, plan
+from estimator.run.placement import placed, with_facility
+from estimator.run.plan import Run, plan, plan_training
 from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
@@ -36,6 +38,10 @@ def estimate(
     stack: str | None = None,
     weights: str | None = None,
     routing: str | float = "balanced",
+    devices: int | None = None,
+    cluster: str | None = None,
+    practice: str | None = None,
+    facility: Facility | str | bool | None = None,
 ) -> Estimate:
     """Predict the energy of running `model` on `hw`; nothing is run on real hardware.
 
@@ -47,6 +53,8 @@ def estimate(
     language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
     "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see `quantize`, which also takes a group
     size; `prune` makes a model sparse or smaller).
+    `devices` of a training run without `parallel` are spread as `Parallel.best_for` finds; `cluster` and `practice` name their nodes and
+    network, and the software that trains, in hardware_profiles. `facility`: a `Facility`, the name of a place, or True, for `est.facility`.
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
@@ -62,7 +70,13 @@ def estimate(
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
     software = load_stack(stack or _default_stack(subject, run))
-    return assemble(subject, plan(subject, run, profile, software, parallel), run, profile, software)
+    if isinstance(run, Training) and isinstance(subject, Architecture):
+        run, site = placed(subject, run, profile, stack, parallel, devices, cluster, practice)
+        profile, software, planned = site.profile, site.stack, plan_training(subject, run, site)
+        around = site.cluster
+    else:
+        planned, around = plan(subject, run, profile, software, parallel), None
+    return assemble(subject, with_facility(planned, profile, facility, around), run, profile, software)
 
 
 def _settled(run: Run | None, subject: Architecture | Trace) -> Run:

@@ -92,6 +92,12 @@ def require_non_negative(name: str, value: float) -> float:
     return _require(name, value, "of at least zero", lambda x: x >= 0)
 
 
+def require_count(name: str, value: object) -> None:
+    """Raises `InvalidSetting` unless `value` is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidSetting(f"{name}={value!r}: expected a whole number of at least 1")
+
+
 def _require(name, value, what, holds):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not holds(value):
         raise InvalidSetting(f"{name}={value!r}: expected a finite number {what}")

@@ -5,6 +5,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+from estimator.cli.output import check_output
 from estimator.errors import InvalidSetting, UnknownName, unknown_name
 from estimator.facts import profiles_dir
 from estimator.hardware.catalogue import find_profile
@@ -43,6 +44,7 @@ def run(given: list[str]) -> int:
     options = _parser().parse_args(given)
     if options.limit < 0:
         raise InvalidSetting(f"--limit {options.limit}: expected at least 1, or 0 for all rows")
+    check_output("--json", options.json)
     if bool(options.file) != bool(options.like):
         raise InvalidSetting("--from FILE.csv and --like HW belong together: the file is taken for one card that is like HW")
     rows, faults = read_data(options.data) if options.data else _read(options.file)

@@ -5,6 +5,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+from estimator.cli.output import check_output
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.validation.calibration.leave_out import GROUPS, check_group, leave_out
 from estimator.validation.calibration.leave_out import as_json as leave_out_json
@@ -55,6 +56,8 @@ def run(given: list[str]) -> int:
         raise InvalidSetting(f"--limit {options.limit}: expected at least 1")
     by = _groups(options.by)
     check_group(options.leave_out)
+    check_output("--json", options.json)
+    check_output("--plot", options.plot)
     rows, faults = read_data(options.data) if options.data else (published_rows(), [])
     chosen = _chosen(rows, options.suites)
     taken = sample(chosen, options.limit)

@@ -1,4 +1,9 @@
-"""Measured rows as cells of the tidy schema (`estimator.validation.rows`), and a file that is written whole or not at all."""
+"""Measured rows as cells of the tidy schema (`estimator.validation.rows`), and a file that is written whole or not at all.
+
+Beside the schema's columns: `power_sd_w` and `time_sd_s` (standard deviations of the windows), `repeats` and `window_s`,
+`sensor_power_w`, `sm_clock_mhz`, `mem_clock_mhz` and `temp_c` (means of what the sensors said), `predicted_…` (with --predict, written
+before anything was measured). `source_ref` names driver, device, date and torch. `trust` is A, or C where the windows differ.
+"""
 
 import csv
 import os

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from estimator.errors import EstimatorError
 from estimator.report.rows import grouped
 from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
+from estimator.run.facility import Footprint
 from estimator.run.phase import Entry, Phase
 from estimator.run.uncertainty import LEVEL, Uncertainty
 
@@ -38,7 +39,9 @@ class Estimate:
     `tokens`, `samples`, `steps` and `media_seconds` (of video made) are 0 where the run has none. `coverage` maps each operation
     without a rule to how often it was met (empty: every operation was counted exactly). `service` is what callers of a served
     model notice, by name: requests and tokens a second, seconds to the first token and between tokens by percentile, requests in flight,
-    joules for each request, prompt token and output token. `spread` is the `uncertainty` that JSON brought, if it did.
+    joules for each request, prompt token and output token. Joules are those of all `devices`. `mfu` of training is the model's
+    matrix FLOP over the peak of all devices. `facility` is what it takes at the meter, where one was given. `spread` is the
+    `uncertainty` that JSON brought, if it did.
     """
 
     model: str
@@ -55,6 +58,9 @@ class Estimate:
     assumptions: tuple[str, ...] = ()
     numbers: tuple[Source, ...] = ()
     service: Mapping[str, float] | None = None
+    devices: int = 1
+    mfu: float | None = None
+    facility: Footprint | None = None
     spread: Uncertainty | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -193,6 +199,7 @@ class Estimate:
 
         data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers", "spread")}
         data["spread"] = asdict(self.uncertainty) if known(self) else None
+        data["facility"] = asdict(self.facility) if self.facility else None
         return json.dumps(data | {"numbers": self.sources(), "phases": [phase_to_dict(phase) for phase in self.phases]})
 
     @classmethod
@@ -202,6 +209,7 @@ class Estimate:
         data["phases"] = tuple(phase_from_dict(phase) for phase in data["phases"])
         data["numbers"] = tuple(Source(**number) for number in data["numbers"])
         data["assumptions"] = tuple(data["assumptions"])
+        data["facility"] = Footprint(**data["facility"]) if data.get("facility") else None
         data["spread"] = uncertainty_from_dict(data.get("spread"))
         return cls(**data)
 

@@ -38,7 +38,7 @@ def heading(estimate: "Estimate") -> str:
     settings = ", ".join(f"{name}={value}" for name, value in estimate.run.items() if name != "kind" and value is not None)
     lines = [
         f"{estimate.model} on {estimate.hardware}",
-        f"{estimate.run['kind']}({settings}), stack {estimate.stack}",
+        _wrapped([f"{estimate.run['kind']}({settings}), stack {estimate.stack}"]),
         f"energy {format_si(estimate.energy, 'J')} ({_aside(estimate)})"
         f" · time {format_si(estimate.time, 's')} · mean power {format_si(estimate.power, 'W')}",
     ]
@@ -46,7 +46,8 @@ def heading(estimate: "Estimate") -> str:
     counted = [
         f"{format_si(estimate.energy / getattr(estimate, many), 'J')} per {one}" for many, one in per.items() if getattr(estimate, many)
     ]
-    return "\n".join(line for line in [*lines, " · ".join(counted), service(estimate), _wrapped([contributors(estimate)])] if line)
+    said = [*lines, " · ".join(counted), service(estimate), _wrapped([around(estimate)]), _wrapped([contributors(estimate)])]
+    return "\n".join(line for line in said if line)
 
 
 def service(estimate: "Estimate") -> str:
@@ -64,6 +65,18 @@ def service(estimate: "Estimate") -> str:
         f"{given['output_tokens_per_second']:.4g} tokens/s", *times,
     ]  # fmt: skip
     return " · ".join(first) + "\n" + " · ".join([*joules, f"{format_si(given['energy_per_1000_requests'], 'J')} per 1000 requests"])
+
+
+def around(estimate: "Estimate") -> str:
+    """MFU of training, and what the run takes at the meter; empty where neither is known."""
+    lines = [] if estimate.mfu is None else [f"MFU {estimate.mfu:.1%} of {estimate.devices} device{'s' * (estimate.devices > 1)}"]
+    if estimate.facility:
+        given = estimate.facility
+        lines.append(
+            f"at the meter {format_si(given.energy, 'J')} ({format_si(given.energy / SECONDS_PER_HOUR, 'Wh')}), "
+            f"{given.co2e_kg:,.3g} kg CO2e, {format_si(given.water_l, 'L')} of water, {given.cost:,.2f} for electricity"
+        )
+    return " · ".join(lines)
 
 
 def _aside(estimate: "Estimate") -> str:

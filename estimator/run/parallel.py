@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from math import prod
+from typing import Any
 
 from estimator.errors import InvalidSetting
 
@@ -39,6 +40,26 @@ class Parallel:
     def devices(self) -> int:
         """Devices in all: expert parallelism uses those of the others."""
         return prod((self.tensor, self.pipeline, self.data, self.sequence))
+
+    @staticmethod
+    def best_for(model: Any, hw: Any, devices: int, global_batch: int, *, objective: str = "time", **settings: Any) -> Any:
+        """The `Layout` of least "time" or "energy" in which `devices` of `hw` train `model` with `global_batch` samples a step.
+
+        `settings`: `cluster`, `practice`, and those of `Training` (`sequence_tokens`, `precision`, `optimizer`, …); micro-batch,
+        recomputation and sharding are chosen, unless listed in `fixed`. `Layout.parallel` and `Layout.run` go into `estimate`,
+        `Layout.why` says what it beat.
+        Raises `Infeasible` where nothing fits or divides.
+        """
+        from estimator.hardware.catalogue import load_profile
+        from estimator.model.architecture import load_architecture
+        from estimator.run.layout import layout_for
+        from estimator.run.settings import Training
+
+        chosen = {name: settings.pop(name) for name in ("cluster", "practice", "fixed") if name in settings}
+        subject = load_architecture(model) if isinstance(model, str) else model
+        return layout_for(
+            subject, load_profile(hw), devices, Training(global_batch=global_batch, **settings), objective=objective, **chosen
+        )
 
     def __str__(self) -> str:
         used = [f"{field.name} {getattr(self, field.name)}" for field in fields(self) if getattr(self, field.name) > 1]

@@ -1,7 +1,7 @@
 """A run worked out on one device: its phases, what they produce, and what was taken for granted on the way."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.schema import Profile
@@ -9,6 +9,7 @@ from estimator.model.architecture import Architecture
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
 from estimator.run.diffusion import Diffusion, diffusion_assumptions, diffusion_phases, media_seconds
+from estimator.run.facility import Footprint
 from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
 from estimator.run.parallel import Parallel
@@ -18,7 +19,9 @@ from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training
 from estimator.run.spread import spread_inference
 from estimator.run.stack import Stack
-from estimator.run.training import optimizer_state, training_memory, training_phases, training_step
+from estimator.run.training import optimizer_state, training_phases, training_step
+from estimator.run.training_parallel import Site
+from estimator.run.training_plan import site_of, train, utilization
 
 Run = Inference | Training | Serving | Diffusion
 
@@ -35,6 +38,8 @@ class Plan:
     steps: int = 0
     devices: int = 1
     service: Mapping[str, float] | None = None
+    mfu: float | None = None
+    facility: Footprint | None = None
     media_seconds: float = 0.0
 
 
@@ -54,9 +59,11 @@ def plan(subject: Architecture | Trace, run: Run, profile: Profile, stack: Stack
         return _diffusion(subject, run, profile, stack, spread)
     if isinstance(run, Serving):
         return _serving(subject, run, profile, stack, spread)
+    if isinstance(run, Training):
+        return plan_training(subject, run, site_of(profile, stack, spread))
     if spread.devices > 1:
         return _spread(subject, run, profile, stack, spread)
-    return _training(subject, run, profile, stack) if isinstance(run, Training) else _inference(subject, run, profile, stack)
+    return _inference(subject, run, profile, stack)
 
 
 def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
@@ -79,9 +86,7 @@ def _serving(model: Architecture, run: Serving, profile: Profile, stack: Stack, 
     return Plan(done.phases, kernels, done.notes, tokens=tokens, samples=run.requests, devices=devices, service=done.service)
 
 
-def _spread(model: Architecture, run: Inference | Training, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
-    if isinstance(run, Training):
-        raise InvalidSetting("parallel=… of a training run is not priced here; see Inference and Serving")
+def _spread(model: Architecture, run: Inference, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
     generates = "decode" in model.programs
     samples = run.batch * run.requests
     kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
@@ -107,22 +112,33 @@ def _inference(model: Architecture, run: Inference, profile: Profile, stack: Sta
     return Plan(phases, kernels, notes, tokens=samples * run.output_tokens if generates else 0, samples=samples)
 
 
-def _training(model: Architecture, run: Training, profile: Profile, stack: Stack) -> Plan:
-    kernels = training_step(model, run, stack)
-    notes = [*_over_length(model, run.sequence_tokens), *shortfall(profile, training_memory(model, run))]
-    samples = run.batch * run.total_steps
-    tokens = samples * run.sequence_tokens if "sequence" in model.programs["training"].symbols else 0
-    phases = training_phases(kernels, run.total_steps, profile, stack)
-    return Plan(phases, kernels, notes, tokens=tokens, samples=samples, steps=run.total_steps)
+def plan_training(model: Architecture, run: Training, site: Site) -> Plan:
+    """A training run of a lifted architecture on the devices of a site. Raises `InvalidSetting` and `Infeasible`, see `train`."""
+    phases, notes = train(model, run, site)
+    samples = run.step_samples * run.total_steps * run.runs
+    tokens = round(samples * run.sequence_tokens * run.packing) if "sequence" in model.programs["training"].symbols else 0
+    kernels = training_step(model, run, site.stack)
+    return Plan(
+        phases,
+        kernels,
+        notes,
+        tokens=tokens,
+        samples=samples,
+        steps=run.total_steps * run.runs,
+        devices=site.parallel.devices,
+        mfu=utilization(phases, site, run.precision or model.format),
+    )
 
 
 def _diffusion(model: Architecture, run: Diffusion, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
-    if parallel.devices > 1:
-        raise InvalidSetting(f"parallel={parallel}: a diffusion pipeline is not spread over devices yet; leave parallel out")
+    if parallel.devices != parallel.sequence:
+        raise InvalidSetting(f"parallel={parallel}: a diffusion pipeline is cut by its tokens alone; use Parallel(sequence=…)")
+    if parallel.sequence > 1:
+        run = replace(run, ulysses=parallel.sequence).resolved(model)
     notes = [*diffusion_assumptions(model, run), *shortfall(profile, {"weights": model.parameter_bytes})]
     kernels = [kernel for program in model.programs.values() for kernel in program.kernels.get(stack.fusion, program.kernels["fused"])]
     phases = diffusion_phases(model, run, profile, stack)
-    return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run))
+    return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run), devices=run.cut.devices)
 
 
 def _over_length(model: Architecture, tokens: int) -> list[str]:

@@ -38,8 +38,12 @@ class Stack(Section):
     copy_memory_share: Number
     group_pass_memory_share: Number
     attention_fma_per_clock: Number | None = None
+    element_ops: Number | None = None
+    strided_element_ops: Number | None = None
+    pixel_seconds: Second | None = None
 
 
+IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
 MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
 
@@ -51,6 +55,8 @@ def efficiency_class(kernel: Kernel) -> str:
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
+    if kind == IDLE:
+        return {}
     share = MEMORY_SHARES.get(kind)
     return {
         "memory_share": getattr(stack, share) if share else 1.0,

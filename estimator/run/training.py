@@ -20,18 +20,6 @@ def training_step(model: Architecture, run: Training, stack: Stack) -> tuple[Ker
     return (*kernels, *_optimizer(model, run))
 
 
-def training_memory(model: Architecture, run: Training) -> dict[str, float]:
-    """Bytes that a step keeps on the device, by what they are."""
-    given = {"batch": run.batch, "sequence": run.sequence_tokens, "target": run.sequence_tokens}
-    saved = model.saved_bytes
-    return {
-        "weights": model.parameter_bytes,
-        "gradients": model.parameter_bytes,
-        "optimizer state": optimizer_state(_optimizer(model, run)),
-        "activations": saved(**{symbol: given[symbol] for symbol in saved.symbols}) if saved is not None else 0.0,
-    }
-
-
 def optimizer_state(kernels: Iterable[Kernel]) -> float:
     """Bytes that the named optimizers among `kernels` keep from step to step."""
     signatures = [signature for kernel in kernels for signature in kernel.signatures]

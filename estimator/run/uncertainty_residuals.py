@@ -3,8 +3,8 @@
 A row's *rank* says how far out its truth lies in the predicted distribution: 0 at the estimate, 1 at the last possible truth on
 its side. A row is inside the interval of a level if its rank is at most that level, so intervals mean what they say if ranks are
 uniform. Four numbers make them so at two levels (Gneiting, Balabdaoui and Raftery, J. R. Statist. Soc. B 69, 2007, on calibration):
-the two ends of a two-piece factor hold a share 0.9 on each side, its tail exponent holds a half of all rows at the level 0.5,
-and where the sourced ranges alone hold too many rows, they count with a part of their width.
+the ends of a two-piece factor hold a share 0.9 of the rows that the fit did not see, its tail exponent puts half of all rows inside
+the level 0.5, and where the sourced ranges alone hold too many rows, they count with a part of their width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +26,8 @@ WIDEST = 100.0  # exact: a factor beyond which a prediction says nothing
 BENT = 8.0  # exact: tails beyond this exponent, or its inverse, are steps
 TAILS = 64  # exact: steps between these two, some 7 % each
 STEPS_DOWN = 4  # exact: how often the ranges are cut before they count for nothing
+MOST = 0.94  # exact: the greatest share of seen rows that the ends may hold, just within what still counts as nine in ten
+SHARES_UP = 4  # exact: steps from nine in ten to that
 SLACK = 0.03  # exact: of the share inside, within which it is met
 FEWEST = 20  # exact: rows below which a share inside says too little to narrow anything
 EVERY = 5  # exact: of the steps of a quantile table, those that are used
@@ -74,33 +76,46 @@ def _below(gap: Array, factor: Factor) -> Array:
     return _normal(np.sign(gap) * AT_END * (np.abs(gap) / end) ** (1 / factor.tail)).mean(axis=1)
 
 
-def fit(rows: Table, least: float = 1.0) -> Factor:
-    """The structural factor on these rows, no narrower than `least` on either side; `least` alone where there are none.
+def fit_unseen(rows: Table, least: float = 1.0) -> Factor:
+    """The structural factor with which nine in ten of the rows of a group that was left out lie inside the interval of level 0.9.
+
+    Rows that a fit has seen are held too well, so its ends hold a greater share of these, at most `MOST`.
+    """
+    for step in range(SHARES_UP + 1):
+        share = LEVEL + (MOST - LEVEL) * step / SHARES_UP
+        factor = fit(rows, least, share)
+        if not len(rows.truth) or (held_out(rows, factor, least, share) <= LEVEL).mean() >= LEVEL:
+            break
+    return factor
+
+
+def fit(rows: Table, least: float = 1.0, share: float = LEVEL) -> Factor:
+    """The factor whose ends hold this share of these rows, no narrower than `least` on either side; `least` alone without rows.
 
     The ranges count as much as they can: first all of what `_part_of_ranges` leaves, then less of it until a tail exists that
     puts half of the rows inside the inner interval. Where all truths lie off to one side, only a factor of its own can do that.
     """
     floor = Factor(1 / least, least)
     if len(rows.truth) < FEWEST:
-        return _ends(rows, floor, least)
+        return _ends(rows, floor, least, share)
     part = _part_of_ranges(rows, floor)
     found = floor
     for step in range(STEPS_DOWN + 1):
-        found = _shaped(rows, replace(floor, ranges=part * (1 - step / STEPS_DOWN)), least)
+        found = _shaped(rows, replace(floor, ranges=part * (1 - step / STEPS_DOWN)), least, share)
         if rows.inside(found, HALF) >= HALF - SLACK:
             break
     return found
 
 
-def _shaped(rows: Table, start: Factor, least: float) -> Factor:
+def _shaped(rows: Table, start: Factor, least: float, share: float) -> Factor:
     """`start` with the greatest tail, and the ends, with which the inner interval holds half of the rows."""
     steps = [BENT ** (1 - 2 * step / TAILS) for step in range(TAILS + 1)]
     low, high = 0, TAILS  # `steps` falls from the heaviest tail to the lightest, and the share inside rises
     while high - low > 1:
         middle = (low + high) // 2
-        enough = rows.inside(_ends(rows, replace(start, tail=steps[middle]), least), HALF) >= HALF
+        enough = rows.inside(_ends(rows, replace(start, tail=steps[middle]), least, share), HALF) >= HALF
         low, high = (low, middle) if enough else (middle, high)
-    return _ends(rows, replace(start, tail=steps[high]), least)
+    return _ends(rows, replace(start, tail=steps[high]), least, share)
 
 
 def _part_of_ranges(rows: Table, floor: Factor) -> float:
@@ -119,12 +134,12 @@ def _part_of_ranges(rows: Table, floor: Factor) -> float:
     return low
 
 
-def _ends(rows: Table, factor: Factor, least: float) -> Factor:
-    """`factor` with the ends at which a share 0.9 of the rows of each side has ranks of at most 0.9."""
+def _ends(rows: Table, factor: Factor, least: float, share: float) -> Factor:
+    """`factor` with the ends at which this share of the rows of each side has ranks of at most 0.9."""
     under, over = rows.take(rows.truth < 0), rows.take(rows.truth > 0)
     for _ in range(2):  # the two sides hardly touch each other: a second round settles both
         for part, end in ((under, _low), (over, _high)):
-            factor = _narrowest(part, end, factor, least)
+            factor = _narrowest(part, end, factor, least, share)
     return factor
 
 
@@ -136,9 +151,9 @@ def _high(factor: Factor, spread: float) -> Factor:
     return replace(factor, high=spread)
 
 
-def _narrowest(rows: Table, end: Callable[[Factor, float], Factor], factor: Factor, least: float) -> Factor:
+def _narrowest(rows: Table, end: Callable[[Factor, float], Factor], factor: Factor, least: float, share: float) -> Factor:
     def short(spread: float) -> bool:
-        return bool(len(rows.truth)) and rows.inside(end(factor, spread), LEVEL) < LEVEL
+        return bool(len(rows.truth)) and rows.inside(end(factor, spread), LEVEL) < share
 
     return end(factor, _bisect(short, least, WIDEST) if short(least) else least)
 
@@ -151,12 +166,12 @@ def _bisect(beyond: Callable[[float], bool], low: float, high: float) -> float:
     return high
 
 
-def held_out(rows: Table, factor: Factor, least: float = 1.0) -> Array:
+def held_out(rows: Table, factor: Factor, least: float = 1.0, share: float = LEVEL) -> Array:
     """Ranks of all rows, each group's with the ends that were fitted without it (leave one group out); the shape is that of `factor`."""
     found = np.empty(len(rows.truth))
     for inside in _each_group(rows.groups):
         others = rows if inside.all() else rows.take(~inside)
-        found[inside] = rows.take(inside).ranks(_ends(others, factor, least))
+        found[inside] = rows.take(inside).ranks(_ends(others, factor, least, share))
     return found
 
 

@@ -65,8 +65,11 @@ class Row:
         return value
 
     def whole(self, column: str, default: int | None = None) -> int:
-        """As `number`, rounded to a whole number of at least 1."""
-        return max(1, round(self.number(column, default)))
+        """As `number`, above zero, rounded to a whole number of at least 1."""
+        value = self.number(column, default)
+        if value <= 0:
+            raise RowFault(column, f"holds {self.text(column)!r}: expected a number above zero")
+        return max(1, round(value))
 
     def is_set(self, column: str) -> bool:
         """Whether a flag column says true."""

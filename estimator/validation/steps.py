@@ -1,5 +1,7 @@
 """Suite "steps": one step of a bundled model in eager PyTorch, a prefill or a decoded token; and training steps likewise."""
 
+from typing import Any
+
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.run.phase import Phase, host_gaps, price
@@ -22,7 +24,7 @@ def predict(row: Row) -> Prediction:
 
 
 def _training(model: Architecture, row: Row, profile: Profile) -> tuple[Phase, ...]:
-    length = {"sequence_tokens": row.whole("input_len")} if "sequence" in model.programs["training"].symbols else {}
+    length: dict[str, Any] = {"sequence_tokens": row.whole("input_len")} if "sequence" in model.programs["training"].symbols else {}
     run = Training(steps=1, batch=row.whole("batch_size"), optimizer=row.text("optimizer"), **length)
     stack = load_stack("eager")
     return tuple(training_phases(training_step(model, run, stack), 1, profile, stack))

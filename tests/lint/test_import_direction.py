@@ -33,7 +33,7 @@ ROOMS = {
     "fvcore": ("model/tracing/",),
     "scipy": ("validation/",),
     "matplotlib": (),
-    "pydantic": ("hardware/", "run/stack.py"),
+    "pydantic": ("hardware/", "run/stack.py", "run/practice.py"),
     "tabulate": ("report/", "model/summary.py", "model/cross_check.py", "cli/", "validation/", "measurement/session.py"),
     # Formulas are blind to the type of their numbers, so nothing that computes on one type enters these floors.
     "numpy": ("model/", "hardware/", "run/", "report/", "validation/", "cli/", "api.py"),

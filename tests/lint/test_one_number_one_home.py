@@ -15,7 +15,8 @@ from tests.lint.source import PACKAGE, parse, place, python_files, report
 PLAIN = {0, 1, 2, 0.5, 10}
 EXACT_FILES = {"units.py"}  # SI prefixes, by definition
 EXACT_NAMES = {("model/work.py", "BYTES")}  # bytes per element, by definition
-SETTINGS = ("run/settings.py", "run/serving.py")  # whole-number defaults of the user's settings are questions, not facts; reports list them
+SETTINGS = ("run/settings.py", "run/training_settings.py", "run/serving.py")
+# whole-number defaults of the user's settings are questions, not facts; reports list them
 SMALL_POWERS = {3, 4}
 PRAGMA = re.compile(r"# exact(:|,| to) \S+")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from estimator.run.uncertainty import Factor
-from estimator.run.uncertainty_residuals import Residual, Table, fit, held_out
+from estimator.run.uncertainty_residuals import Residual, Table, fit, fit_unseen, held_out
 from tests.strategies import between
 
 POINT = (1.0,) * 11  # the table of a prediction without any range
@@ -77,6 +77,15 @@ def test_groups_that_the_fit_did_not_see_are_covered_as_well_where_all_groups_ar
 def test_a_group_apart_shows_when_it_is_left_out():
     apart = Table([*rows(0.95, 1.05), *(Residual(3.0, POINT, "apart") for _ in range(40))])
     assert (held_out(apart, fit(apart))[-40:] > 0.9).all()
+
+
+def test_ends_widen_until_groups_that_were_left_out_are_held_nine_times_in_ten():
+    # eight groups, each off by its own factor: without one of them, its rows are held less often
+    shifts = [0.7, 0.8, 0.9, 1.0, 1.05, 1.1, 1.2, 1.3]
+    table = Table([Residual(one.ratio * shift, POINT, str(shift)) for shift in shifts for one in rows(0.95, 1.05, count=25)])
+    seen, unseen = fit(table), fit_unseen(table)
+    assert unseen.high / unseen.low > seen.high / seen.low
+    assert 0.9 <= table.inside(unseen, 0.9) <= 0.95
 
 
 def test_few_rows_narrow_nothing_and_none_leave_the_least_factor():

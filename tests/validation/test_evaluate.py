@@ -238,3 +238,12 @@ def test_an_unknown_suite_or_grouping_is_refused(tmp_path, capsys):
     assert "unknown suite 'kernel'. Nearest: kernels" in capsys.readouterr().err
     assert main(["validate", "--data", str(tmp_path), "--by", "hardwear"]) == 2
     assert "unknown grouping 'hardwear'. Nearest: hardware" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, option):
+    write(tmp_path, row())
+    assert main(["validate", "--data", str(tmp_path), option, str(tmp_path / "no" / "file")]) == 2
+    assert "does not exist; create it first" in capsys.readouterr().err
+    assert main(["validate", "--data", str(tmp_path), option, str(tmp_path)]) == 2
+    assert "is a folder; give the name of a file in it" in capsys.readouterr().err

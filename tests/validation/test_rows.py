@@ -64,6 +64,14 @@ def test_a_cell_that_is_no_number_names_its_column(text):
         row(m=" ").number("m")
 
 
+def test_a_count_is_rounded_and_never_invented():
+    assert row(batch_size="7.98").whole("batch_size") == 8
+    assert row(batch_size="0.4").whole("batch_size") == 1
+    for text in ("0", "-5"):
+        with pytest.raises(RowFault, match=f"holds '{text}': expected a number above zero"):
+            row(m=text).whole("m")
+
+
 def test_a_missing_column_loses_its_file_and_a_ragged_line_only_itself(tmp_path):
     (tmp_path / "good.csv").write_text(f"{HEAD}\na,microbench,idle,H100,second,70,,70,700,A,dev,,\nb,too,few\n")
     (tmp_path / "bad.csv").write_text("row_id,kind,hardware\na,microbench,H100\nb,microbench,H100\n")

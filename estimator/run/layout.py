@@ -1,0 +1,140 @@
+"""Finds how to spread a training run: every layout that divides and fits is priced, the best is taken, and it says why."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from estimator.errors import EstimatorError, Infeasible, unknown_name
+from estimator.run.parallel import Parallel
+from estimator.run.repeat import joules, seconds
+from estimator.run.settings import Training
+from estimator.run.training_memory import memory_of
+from estimator.run.training_parallel import Site, run_phases
+from estimator.run.transformer import Shape, shape_of
+from estimator.units import format_si
+
+OBJECTIVES = ("time", "energy")
+STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 32)  # exact: depths tried
+MICRO = (1, 2, 4, 8, 16, 32)  # exact: micro-batches tried
+SCHEMES = (("none", "zero1"), ("none", "zero3"), ("full", "zero1"), ("full", "zero3"))
+SHOWN = 3  # exact: rejected layouts that are named
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout that fits: degrees of parallelism, the run with its micro-batch, recomputation and sharding, and its cost.
+
+    `energy` in J at the devices, `time` in s, `memory` in B of each device; `why` says what it beat and what did not fit.
+    """
+
+    parallel: Parallel
+    run: Training
+    energy: float
+    time: float
+    memory: float
+    why: str
+
+    def __str__(self) -> str:
+        how = f"micro-batch {self.run.batch}, recomputation {self.run.recompute}, sharding {self.run.sharding}"
+        return f"{self.parallel}; {how}: {format_si(self.energy, 'J')} in {format_si(self.time, 's')}. {self.why}"
+
+
+def best_layout(shape: Shape, run: Training, site: Site, devices: int, objective: str = "time", fixed: Sequence[str] = ()) -> Layout:
+    """The layout of least "time" or "energy" for `run` on `devices`; settings named in `fixed` stay as the run has them.
+
+    Raises `UnknownName` for another objective, `Infeasible` where nothing fits.
+    """
+    if objective not in OBJECTIVES:
+        raise unknown_name("objective", objective, OBJECTIVES, "Pass one of these as objective=….")
+    priced: list[Layout] = []
+    tight: list[tuple[float, Parallel, Training]] = []
+    known: dict[Any, Any] = {}
+    for parallel, one in candidates(shape, run, site, devices, fixed):
+        here = replace(site, parallel=parallel)
+        memory = sum(memory_of(shape, one, parallel, one.step_samples // (one.batch * parallel.data)).values())
+        if memory > float(site.profile.memory.capacity) * float(site.practice.usable_memory):
+            tight.append((memory, parallel, one))
+            continue
+        phases = _priced(shape, one, here, known)
+        if phases is not None:
+            priced.append(Layout(parallel, one, sum(map(joules, phases)), sum(map(seconds, phases)), memory, ""))
+    if not priced:
+        raise Infeasible(_nothing(shape, run, site, devices, tight))
+    ranked = sorted(priced, key=lambda layout: (getattr(layout, objective), layout.energy))
+    return replace(ranked[0], why=_why(ranked, objective, len(tight)))
+
+
+def _priced(shape: Shape, run: Training, site: Site, known: dict):
+    try:
+        return run_phases(shape, replace(run, steps=1, tokens=None, epochs=None, samples=None), site, known)
+    except EstimatorError:
+        return None
+
+
+def candidates(shape: Shape, run: Training, site: Site, devices: int, fixed: Sequence[str] = ()) -> Iterator[tuple[Parallel, Training]]:
+    """Every layout of `devices` that divides the model and the batch, tensor parallelism inside a node."""
+    node = site.cluster.node_devices if site.cluster else 1
+    batch = run.step_samples
+    schemes = (
+        [(run.recompute, run.sharding)] if "recompute" in fixed else [s for s in SCHEMES if "sharding" not in fixed or s[1] == run.sharding]
+    )
+    for tensor in (n for n in range(1, node + 1) if node % n == 0 and shape.heads % n == 0):
+        for pipeline in (n for n in STAGES if n <= shape.layers and devices % (tensor * n) == 0):
+            data = devices // (tensor * pipeline)
+            if batch % data:
+                continue
+            for expert in _experts(shape, tensor * data):
+                parallel = Parallel(tensor=tensor, pipeline=pipeline, data=data, expert=expert)
+                for micro in [run.batch] if "batch" in fixed else [n for n in MICRO if batch % (n * data) == 0]:
+                    for recompute, sharding in schemes:
+                        if sharding != "zero3" or pipeline == 1:
+                            yield parallel, replace(run, batch=micro, recompute=recompute, sharding=sharding, global_batch=batch)
+
+
+def _experts(shape: Shape, ranks: int) -> list[int]:
+    fits = [n for n in range(1, shape.experts + 1) if shape.experts % n == 0 and ranks % n == 0]
+    return fits[-2:] if shape.experts > 1 else [1]
+
+
+def _why(ranked: Sequence[Layout], objective: str, tight: int) -> str:
+    best, others = ranked[0], [layout for layout in ranked[1:] if layout.parallel != ranked[0].parallel]
+    said = f"Least {objective} of {len(ranked)} layouts that fit ({tight} do not)"
+    if others:
+        more = getattr(others[0], objective) / getattr(best, objective) - 1
+        said += f"; next: {others[0].parallel} with micro-batch {others[0].run.batch}, {more:.1%} more"
+    return said + "."
+
+
+def _nothing(shape: Shape, run: Training, site: Site, devices: int, tight: Sequence[tuple[float, Parallel, Training]]) -> str:
+    if not tight:
+        return (
+            f"{devices} devices cannot share a batch of {run.step_samples} samples of {shape.model.name} ({shape.layers} layers, "
+            f"{shape.heads} heads) evenly; choose a global batch that {devices} divides, or another number of devices"
+        )
+    memory, parallel, _ = min(tight, key=lambda one: one[0])
+    return (
+        f"{shape.model.name} does not fit on {devices} × {site.profile.name}: {parallel} comes nearest and needs {format_si(memory, 'B')} "
+        f"on each of {format_si(float(site.profile.memory.capacity), 'B')}; use more devices"
+    )
+
+
+def nearest_layout(shape: Shape, run: Training, site: Site) -> str:
+    """The fitting layout of as many devices, in words; or how many more devices it takes."""
+    try:
+        found = best_layout(shape, run, site, site.parallel.devices)
+    except Infeasible as none:
+        return str(none)
+    return (
+        f"the nearest that fits is {found.parallel} with batch={found.run.batch}, recompute={found.run.recompute!r}, "
+        f"sharding={found.run.sharding!r}"
+    )
+
+
+def layout_for(
+    model, profile, devices: int, run: Training, cluster=None, practice=None, objective: str = "time", fixed: Sequence[str] = ()
+) -> Layout:
+    """`best_layout` of an architecture on devices of a kind."""
+    from estimator.run.training_plan import site_of
+
+    site = site_of(profile, None, Parallel(data=devices), cluster, practice)
+    return best_layout(shape_of(model), run, site, devices, objective, fixed)

@@ -1,0 +1,54 @@
+"""From what a caller says about devices and places to a site and a footprint."""
+
+from dataclasses import replace
+
+from estimator.errors import InvalidSetting
+from estimator.hardware.cluster import Cluster
+from estimator.hardware.schema import Profile
+from estimator.model.architecture import Architecture
+from estimator.run.facility import Facility, footprint
+from estimator.run.layout import best_layout
+from estimator.run.parallel import Parallel
+from estimator.run.phase import COMMUNICATION
+from estimator.run.plan import Plan
+from estimator.run.repeat import joules, seconds
+from estimator.run.settings import Training
+from estimator.run.training_parallel import Site
+from estimator.run.training_plan import site_of
+from estimator.run.transformer import shape_of
+from estimator.units import require_count
+
+
+def placed(
+    model: Architecture,
+    run: Training,
+    profile: Profile,
+    stack: str | None,
+    parallel: Parallel | None,
+    devices: int | None,
+    cluster: str | None,
+    practice: str | None,
+) -> tuple[Training, Site]:
+    """The run and the site as given; `devices` without a layout get the fastest one that fits, and the run its micro-batch."""
+    if devices is not None:
+        require_count("devices", devices)
+    if parallel is not None and devices is not None and parallel.devices != devices:
+        raise InvalidSetting(f"devices={devices}, but parallel={parallel} takes {parallel.devices}; give one of them, or both alike")
+    if parallel is None and devices is not None and devices > 1:
+        site = site_of(profile, stack, Parallel(data=devices), cluster, practice)
+        found = best_layout(shape_of(model), run, site, devices)
+        return found.run, replace(site, parallel=found.parallel)
+    stack = stack or ("eager" if practice is None and (parallel is None or parallel.devices == 1) else None)
+    return run, site_of(profile, stack, parallel, cluster, practice)
+
+
+def with_facility(plan: Plan, profile: Profile, facility: Facility | str | bool | None, cluster: Cluster | None) -> Plan:
+    """The plan with what it takes at the meter; unchanged where no facility is wanted."""
+    if facility is None or facility is False:
+        return plan
+    where = facility if isinstance(facility, Facility) else Facility() if facility is True else Facility(place=facility)
+    time = sum(map(seconds, plan.phases))
+    exchanging = sum(seconds(phase) for phase in plan.phases if phase.name == COMMUNICATION) / time
+    found = footprint(sum(map(joules, plan.phases)), time, plan.devices, profile, where, cluster, exchanging)
+    note = f"at the meter: {found.host}, PUE {found.pue:g} ({where.place}), grid {where.grid}"
+    return replace(plan, facility=found, notes=[*plan.notes, note])

@@ -1,0 +1,44 @@
+"""What training runs of a software stack lose, and what their libraries overlap: facts about stacks, not about runs."""
+
+from functools import cache
+
+from pydantic import ValidationError
+
+from estimator.errors import ProfileError, unknown_name
+from estimator.facts import load_facts, profiles_dir
+from estimator.hardware.schema import Number, Second, Section
+
+
+class Practice(Section):
+    """How a stack trains on many devices. Shares are of the time that they name."""
+
+    name: str
+    notes: str = ""
+    stack: str = "compiled"  # the software stack whose kernels it launches
+    kernel_share: Number  # of the rate of the best kernel of its kind that the kernels of a training step reach
+    score_passes: Number  # times that attention scores cross memory, forward and backward together; 0: fused attention
+    overlap_data: Number  # share of backward that exchanges of gradients and weights may hide behind
+    overlap_tensor: Number  # share of the exchanges inside layers that products hide
+    gradient_bytes: Number  # for each parameter, as exchanged
+    straggler_spread: Number  # standard deviation of the step time between devices
+    failure_interval: Second  # mean device time between failures that stop the run
+    restart: Second  # from a failure to the next step
+    checkpoint_seconds: Second  # in which writing a checkpoint stops the run
+    evaluation_share: Number  # of the time, for evaluation and logging
+    usable_memory: Number  # of the device's memory, the rest being context, buffers and fragments
+
+
+def list_practices() -> list[str]:
+    """Names of the bundled practices."""
+    return sorted(path.stem for path in (profiles_dir() / "practice").glob("*.toml"))
+
+
+@cache
+def load_practice(name: str) -> Practice:
+    """The `Practice` of that name; raises `UnknownName` or `ProfileError`."""
+    if name not in list_practices():
+        raise unknown_name("training practice", name, list_practices(), "Pass one of these as practice=….")
+    try:
+        return Practice.model_validate(load_facts(f"practice/{name}"))
+    except ValidationError as error:
+        raise ProfileError(f"practice/{name}.toml is no usable practice: {error}") from None

@@ -1,0 +1,42 @@
+"""A priced phase behind another one that hides part of its time; and what a phase takes."""
+
+from dataclasses import replace
+
+from estimator.run.phase import BOARD, CLOCK, IDLE_MEMORY, LEAKAGE, REGULATORS, Entry, Phase
+
+STANDING = (CLOCK, LEAKAGE, IDLE_MEMORY, BOARD)
+
+
+def behind(phase: Phase, exposed: float) -> Phase:
+    """`phase` of which only the share `exposed` of the time is not hidden behind other work.
+
+    What stands still while time passes (leakage, clock tree, board, idle memory) belongs to the work that hides the rest; what is
+    moved and switched is the same.
+    """
+    entries = tuple(_behind(entry, exposed) for entry in phase.entries)
+    basis = phase.basis
+    if basis is not None:
+        basis = replace(basis, loads=tuple(replace(load, launches=load.launches * exposed) for load in basis.loads))
+    return replace(phase, entries=entries, basis=basis)
+
+
+def _behind(entry: Entry, exposed: float) -> Entry:
+    joules = {key: value * (exposed if key[0] in STANDING else 1.0) for key, value in entry.energy.items()}
+    before, after = _through_regulators(entry.energy), _through_regulators(joules)
+    joules |= {key: value * after / before for key, value in joules.items() if key[0] == REGULATORS and before}
+    events = {key: value * (exposed if key[0] == CLOCK else 1.0) for key, value in entry.events.items()}
+    return replace(entry, time=entry.time * exposed, energy=joules, events=events)
+
+
+def _through_regulators(joules: dict[tuple[str, str], float]) -> float:
+    return sum(value for key, value in joules.items() if key[0] not in (REGULATORS, BOARD))
+
+
+def seconds(phase: Phase) -> float:
+    """Seconds of a phase."""
+    return sum(entry.time for entry in phase.entries)
+
+
+def joules(phase: Phase) -> float:
+    """Joules of a phase."""
+    return sum(value for entry in phase.entries for value in entry.energy.values())

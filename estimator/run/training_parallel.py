@@ -1,0 +1,158 @@
+"""A training run on many devices, as the phases of all of them: what each computes, exchanges, waits for and loses.
+
+Every device does the same, so one is priced and the joules multiplied; one micro-batch is priced and repeated. The cost of the
+estimate depends on neither count.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import ceil, inf, log
+
+from estimator.errors import Infeasible
+from estimator.hardware.cluster import Cluster
+from estimator.hardware.demand import Demand
+from estimator.hardware.schema import Profile
+from estimator.run.adapters import trained_parameters
+from estimator.run.collective import Exchange, communicate
+from estimator.run.microbatch import Piece, microbatch
+from estimator.run.parallel import Parallel
+from estimator.run.phase import Asked, Phase, host_gaps, price, price_asked, repeated
+from estimator.run.practice import Practice
+from estimator.run.repeat import behind, seconds
+from estimator.run.settings import Training
+from estimator.run.stack import IDLE, Stack
+from estimator.run.training_exchanges import Traffic, traffics
+from estimator.run.transformer import Shape, optimizer_of, state_of
+
+WAITING, INPUT, CHECKPOINT, EVALUATION, RESTART = "idle", "input", "checkpoint", "evaluation", "restart"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and how a run takes place."""
+
+    profile: Profile
+    stack: Stack
+    practice: Practice
+    cluster: Cluster | None
+    parallel: Parallel
+
+
+def step_phases(shape: Shape, run: Training, site: Site, known: dict | None = None) -> list[Phase]:
+    """Phases of one optimizer step on one device; `known` keeps what was priced before."""
+    parallel, profile = site.parallel, site.profile
+    count = run.step_samples / (run.batch * parallel.data)
+    piece = Piece(run.batch, run.sequence_tokens, parallel.tensor * parallel.sequence, parallel.expert)
+    key = (piece, run.recompute)
+    known = {} if known is None else known
+    if key not in known:
+        known[key] = microbatch(shape, run, piece, profile, site.stack, site.practice)
+    stages = ceil(shape.layers / parallel.pipeline) / shape.layers  # the fullest stage sets the pace
+    phases = [repeated(phase, count * stages) for phase in known[key].values()]
+    busy = {phase.name: seconds(phase) for phase in phases}
+    phases.append(_optimizer(shape, run, site))
+    phases += _exchanges(shape, run, site, count, busy)
+    bubble = (parallel.pipeline - 1) / (count * run.interleave) * sum(busy.values())
+    return [*phases, *_waits(run, site, bubble, sum(map(seconds, phases)))]
+
+
+def _optimizer(shape: Shape, run: Training, site: Site) -> Phase:
+    """Each device updates its own share of what is trained."""
+    parallel = site.parallel
+    ranks = parallel.tensor * parallel.pipeline * (parallel.data if run.sharding != "none" else 1)
+    kernels = optimizer_of(shape.model, run, trained_parameters(shape.model, run))
+    phase = price("optimizer", kernels, site.profile, site.stack)
+    return phase if ranks == 1 else repeated(phase, 1 / ranks)
+
+
+def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict[str, float]) -> list[Phase]:
+    if site.parallel.devices == 1 or site.cluster is None:
+        return []
+    every = list(traffics(shape, run, site.parallel, site.cluster, site.profile, site.practice, count))
+    shares = _exposed(every, run, site, count, busy)
+    phases = []
+    for traffic in every:
+        items = [Exchange(part, module=traffic.what) for part in traffic.parts if part.ranks > 1 and part.link_bytes]
+        if items and traffic.occasions:
+            phase = communicate(items, site.profile, site.stack)
+            phases.append(repeated(behind(phase, shares[traffic.hides]), traffic.occasions))
+    return phases
+
+
+def _exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, busy: dict[str, float]) -> dict[str, float]:
+    """Share of each kind of exchange that nothing hides: what hides behind products inside layers, and behind backward passes."""
+    practice = site.practice
+    rounds = 1 if run.sharding == "zero3" else count
+    window = (busy.get("backward", 0.0) + (busy.get("forward", 0.0) if run.sharding != "none" else 0.0)) / rounds
+    total = sum(traffic.seconds for traffic in every if traffic.hides == "data")
+    hidden = min(total, float(practice.overlap_data) * window)
+    return {"": 1.0, "tensor": 1 - float(practice.overlap_tensor), "data": 1 - hidden / total if total else 1.0}
+
+
+def _waits(run: Training, site: Site, bubble: float, step: float) -> list[Phase]:
+    """Pipeline bubble (Narayanan et al., arXiv:2104.04473), the slowest of n devices, data that comes too late, and the host.
+
+    The largest of n normal values lies about √(2 ln n) standard deviations above their mean (Gumbel, 1958).
+    """
+    devices = site.parallel.devices
+    slowest = float(site.practice.straggler_spread) * (2 * log(devices)) ** 0.5 * (step + bubble)
+    samples = run.step_samples / devices
+    late = max(run.input_seconds * samples / run.workers - step - bubble, 0.0)
+    waits = [("pipeline bubble", WAITING, bubble), ("slowest device", WAITING, slowest), ("waiting for data", INPUT, late)]
+    phases = [_wait(what, name, time, site) for what, name, time in waits if time]
+    return [*phases, host_gaps(site.profile, site.stack, steps=1)]
+
+
+def _wait(what: str, name: str, time: float, site: Site) -> Phase:
+    """A device that waits for others spins in a kernel of the exchange library, so its clocks toggle."""
+    spinning = Demand(overhead=time) if name == WAITING else Demand(interval=time)
+    return price_asked(name, [Asked(what, IDLE, spinning)], site.profile, site.stack)
+
+
+def run_phases(shape: Shape, run: Training, site: Site, known: dict | None = None) -> list[Phase]:
+    """Phases of the whole run on all devices: steps, evaluations, checkpoints, failures and what they lose."""
+    steps, devices = run.total_steps * run.runs, site.parallel.devices
+    phases = step_phases(shape, run, site, known)
+    step = sum(map(seconds, phases))
+    forward = next(phase for phase in phases if phase.name == "forward")
+    evaluated = float(site.practice.evaluation_share) * step / seconds(forward)
+    if run.evaluation_every:
+        evaluated += run.evaluation_samples / run.evaluation_every / run.step_samples
+    if evaluated:
+        phases.append(replace(repeated(forward, evaluated), name=EVALUATION))
+    phases += _checkpoints(shape, run, site)
+    step = sum(map(seconds, phases))
+    again, waiting = lost(site.practice, devices)
+    merged = [repeated(phase, steps * (1 + again), devices) for phase in phases]
+    if waiting:
+        merged.append(repeated(_wait("restarting", RESTART, waiting * step, site), steps * (1 + again), devices))
+    return merged
+
+
+def lost(practice: Practice, devices: int) -> tuple[float, float]:
+    """(work done twice or not at all, time of restarts) for each second of progress on `devices`.
+
+    Checkpoints that stop the run for δ are best written every √(2 δ M) where failures come every M (Young, CACM 17, 1974); a failure
+    costs half of that and a restart. Raises `Infeasible` where failures come faster than the run progresses.
+    """
+    between = float(practice.failure_interval) / devices
+    saving = (2 * float(practice.checkpoint_seconds) / between) ** 0.5
+    again, restart = saving, float(practice.restart) / between
+    if again + restart >= 1:
+        raise Infeasible(
+            f"{devices} devices fail every {between:.0f} s, faster than practice {practice.name!r} restarts, so the run makes no progress; "
+            f"use fewer devices, or another practice"
+        )
+    return again / (1 - again - restart), restart / (1 - again - restart)
+
+
+def _checkpoints(shape: Shape, run: Training, site: Site) -> list[Phase]:
+    """Weights and optimizer state written by all nodes at once to their disks; the step waits for the copy."""
+    if not run.checkpoint_every or site.cluster is None:
+        return []
+    size = shape.model.parameter_bytes + state_of(optimizer_of(shape.model, run))
+    server = site.cluster.server
+    rate = sum(float(drive.count * drive.write_bandwidth) for drive in server.drives) * ceil(
+        site.parallel.devices / site.cluster.node_devices
+    )
+    return [_wait("writing a checkpoint", CHECKPOINT, size / rate / run.checkpoint_every if rate else inf, site)]

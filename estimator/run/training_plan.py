@@ -1,0 +1,129 @@
+"""A training run worked out: checked against the model and the memory of the devices, priced, and said what was assumed."""
+
+from collections.abc import Sequence
+
+from estimator.errors import Infeasible, InvalidSetting
+from estimator.hardware.cluster import Cluster, cluster_of, load_cluster
+from estimator.hardware.schema import Profile
+from estimator.model.architecture import Architecture
+from estimator.run.formats import matrix_unit
+from estimator.run.memory import shortfall
+from estimator.run.parallel import Parallel
+from estimator.run.phase import Phase
+from estimator.run.practice import Practice, load_practice
+from estimator.run.repeat import seconds
+from estimator.run.settings import Training
+from estimator.run.stack import Stack, load_stack
+from estimator.run.training_memory import memory_of
+from estimator.run.training_parallel import Site, run_phases
+from estimator.run.transformer import Shape, shape_of
+from estimator.units import format_si
+
+USEFUL = ("forward", "backward")
+
+
+def site_of(
+    profile: Profile,
+    stack: str | Stack | None = None,
+    parallel: Parallel | None = None,
+    cluster: str | Cluster | None = None,
+    practice: str | Practice | None = None,
+) -> Site:
+    """Where a run takes place; a single device loses nothing unless a practice is named, more run as Megatron does."""
+    parallel = parallel or Parallel()
+    if practice is None:
+        practice = "ideal" if parallel.devices == 1 else "megatron"
+    custom = load_practice(practice) if isinstance(practice, str) else practice
+    software = stack if isinstance(stack, Stack) else load_stack(stack or custom.stack)
+    if parallel.devices == 1 and cluster is None:
+        return Site(profile, software, custom, None, parallel)
+    kind = cluster_of(profile) if cluster is None else load_cluster(cluster) if isinstance(cluster, str) else cluster
+    return Site(kind.profile(profile), software, custom, kind, parallel)
+
+
+def train(model: Architecture, run: Training, site: Site) -> tuple[list[Phase], list[str]]:
+    """Phases of all devices, and what was taken for granted. Raises `InvalidSetting`, and `Infeasible` for lack of memory."""
+    shape = shape_of(model)
+    check(shape, run, site)
+    count = run.step_samples // (run.batch * site.parallel.data)
+    memory = memory_of(shape, run, site.parallel, count)
+    notes = notes_of(shape, run, site, memory)
+    if site.parallel.devices > 1 and sum(memory.values()) > usable(site):
+        raise Infeasible(_too_large(shape, run, site, memory))
+    if site.parallel.devices == 1:
+        notes += shortfall(site.profile, memory)
+    return run_phases(shape, run, site), notes
+
+
+def usable(site: Site) -> float:
+    """Bytes of a device that a run may fill."""
+    return float(site.profile.memory.capacity) * float(site.practice.usable_memory)
+
+
+def check(shape: Shape, run: Training, site: Site) -> None:
+    """Raises `InvalidSetting` for a layout that does not divide the model or the batch, and for sequences beyond the position limit."""
+    parallel, model = site.parallel, shape.model
+    over = [f"{run.sequence_tokens} tokens exceed the {model.max_positions} positions that {model.name} was made for"]
+    if parallel.devices > 1 and model.max_positions and run.sequence_tokens > model.max_positions:
+        raise InvalidSetting(f"sequence_tokens={run.sequence_tokens}: {over[0]}; train on at most {model.max_positions}")
+    _divides("tensor", parallel.tensor, shape.heads, f"{model.name} has {shape.heads} attention heads")
+    if parallel.pipeline > shape.layers:
+        raise InvalidSetting(f"pipeline={parallel.pipeline}: {model.name} has {shape.layers} layers; use at most {shape.layers} stages")
+    _divides("expert", parallel.expert, shape.experts, f"{model.name} has {shape.experts} experts in a layer")
+    _divides("sequence", parallel.sequence, run.sequence_tokens, f"a sequence has {run.sequence_tokens} tokens")
+    each = run.batch * parallel.data
+    if run.step_samples % each and (run.global_batch is not None or parallel.data > 1):
+        nearest = max(run.step_samples // each, 1) * each
+        raise InvalidSetting(
+            f"global_batch={run.step_samples}: {parallel.data} replicas with micro-batches of {run.batch} take multiples of {each}; "
+            f"the nearest is {nearest}"
+        )
+    if run.interleave > 1 and shape.layers < parallel.pipeline * run.interleave:
+        raise InvalidSetting(
+            f"interleave={run.interleave}: {shape.layers} layers make at most {shape.layers // parallel.pipeline} stretches a stage"
+        )
+
+
+def _divides(name: str, degree: int, of: int, why: str) -> None:
+    if of % degree:
+        fits = [n for n in range(1, of + 1) if of % n == 0]
+        nearest = min(fits, key=lambda n: abs(n - degree))
+        raise InvalidSetting(f"{name}={degree}: {why}, which {degree} ranks cannot share; the nearest that fits is {nearest}")
+
+
+def _too_large(shape: Shape, run: Training, site: Site, memory: dict[str, float]) -> str:
+    from estimator.run.layout import nearest_layout
+
+    listed = ", ".join(f"{name} {format_si(size, 'B')}" for name, size in memory.items())
+    return (
+        f"{site.parallel} does not fit: a device needs {format_si(sum(memory.values()), 'B')} ({listed}) and may fill "
+        f"{format_si(usable(site), 'B')} of {site.profile.name}; {nearest_layout(shape, run, site)}"
+    )
+
+
+def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) -> list[str]:
+    """What the run takes for granted."""
+    count = run.step_samples / (run.batch * site.parallel.data)
+    notes = [
+        f"each step: {run.step_samples} samples of {run.sequence_tokens} tokens in {count:g} micro-batches of {run.batch} on each of "
+        f"{site.parallel.data} replicas; optimizer {run.optimizer}, recomputation {run.recompute}, sharding {run.sharding}"
+    ]
+    if site.parallel.devices == 1 and shape.model.max_positions and run.sequence_tokens > shape.model.max_positions:
+        notes.append(
+            f"WARNING: {run.sequence_tokens} tokens exceed the {shape.model.max_positions} positions that {shape.model.name} was made for"
+        )
+    if site.parallel.devices > 1:
+        notes.append(f"layout {site.parallel}; {format_si(sum(memory.values()), 'B')} of each device filled")
+        notes.append(f"practice {site.practice.name}: {site.practice.notes}")
+    if site.cluster is not None:
+        notes.append(f"cluster {site.cluster.name}: {site.cluster.node_devices} devices a node, {site.cluster.network} between nodes")
+    return notes
+
+
+def utilization(phases: Sequence[Phase], site: Site, number_format: str) -> float:
+    """MFU: matrix FLOP of the model, recomputation left out and masks counted dense, over the peak at the highest clock (PaLM, app. B)."""
+    unit, used = matrix_unit(number_format, site.profile)
+    section = site.profile.tensor if unit == "tensor" else site.profile.vector
+    peak = 2 * float(section.fma_per_clock[used]) * site.profile.die.multiprocessors * float(site.profile.clock.boost)  # type: ignore[union-attr]
+    flop = sum(entry.matmul_flop for phase in phases if phase.name in USEFUL for entry in phase.entries)
+    return flop / (sum(map(seconds, phases)) * site.parallel.devices * peak)

@@ -1,0 +1,108 @@
+"""How a model is trained: a frozen record with documented defaults."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from estimator.errors import InvalidSetting, unknown_name
+from estimator.units import require_count, require_non_negative, require_positive
+
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "adamw8bit", "adagrad", "adafactor", "lion", "muon")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")
+RECOMPUTE = ("none", "selective", "full")
+TRAINABLE = ("all", "lora", "qlora")
+SHARDING = ("none", "zero1", "zero2", "zero3")
+CHOICES = {"precision": PRECISIONS, "recompute": RECOMPUTE, "trainable": TRAINABLE, "sharding": SHARDING}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Train a model for `steps` optimizer steps: forward, backward, optimizer.
+
+    How much: `steps`; or `epochs` and `samples`; or `tokens`, of which `packing` is the share of positions that hold one. `runs`
+    repeats it all (a search over hyper-parameters).
+    One step: `batch` samples of `sequence_tokens` at a time on each replica (the micro-batch; for a module given with `inputs`, these
+    set the shapes instead), `global_batch` samples in all, so that gradients accumulate over global_batch ÷ (batch × data) of them.
+    `optimizer`: one of `OPTIMIZERS` (fused; muon for hidden matrices, with adamw for the rest) or a `torch.optim.Optimizer` of the
+    given module, which is then traced for real.
+    `precision`: of matrix products, one of `PRECISIONS`; None: as the model was traced. fp16 scales the loss; fp8 keeps activations
+    in 16 bits between products. `recompute`: activations that backward computes again, "none", "selective" (attention) or "full"
+    (each layer from its input). `trainable`: "all", "lora" or "qlora" (frozen weights in 4 bits) with adapters of `rank` beside each
+    matrix; `frozen`: the share of the layers without gradients of their weights. `sharding`: what data-parallel replicas share, of
+    the optimizer's state (zero1), gradients (zero2) and weights (zero3, FSDP). `interleave`: stretches of layers in each stage.
+    `input_seconds`: time of one host core for each sample, spread over `workers` for each device. `checkpoint_every` and
+    `evaluation_every` steps (0: never), an evaluation being `evaluation_samples` forward.
+
+    Raises `InvalidSetting` or `UnknownName`.
+    """
+
+    steps: int | None = None
+    batch: int = 1
+    sequence_tokens: int = 2048
+    epochs: float | None = None
+    samples: int | None = None
+    optimizer: Any = "adamw"
+    tokens: float | None = None
+    packing: float = 1.0
+    global_batch: int | None = None
+    precision: str | None = None
+    recompute: str = "none"
+    trainable: str = "all"
+    rank: int = 16
+    frozen: float = 0.0
+    sharding: str = "none"
+    interleave: int = 1
+    input_seconds: float = 0.0
+    workers: int = 8
+    checkpoint_every: int = 0
+    evaluation_every: int = 0
+    evaluation_samples: int = 0
+    runs: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "sequence_tokens", "rank", "interleave", "workers", "runs"):
+            require_count(name, getattr(self, name))
+        for name in ("input_seconds", "checkpoint_every", "evaluation_every", "evaluation_samples"):
+            require_non_negative(name, getattr(self, name))
+        if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
+            raise unknown_name("optimizer", self.optimizer, OPTIMIZERS, "Or pass a torch.optim.Optimizer.")
+        for name, known in CHOICES.items():
+            value = getattr(self, name)
+            if value not in known and not (name == "precision" and value is None):
+                raise unknown_name(name, str(value), known, f"Pass one of these as {name}=….")
+        if not 0 < self.packing <= 1 or not 0 <= self.frozen <= 1:
+            raise InvalidSetting(f"packing={self.packing!r}, frozen={self.frozen!r}: expected shares, packing above 0")
+        if self.global_batch is not None:
+            require_count("global_batch", self.global_batch)
+        self._check_amount()
+
+    def _check_amount(self) -> None:
+        given = [name for name in ("steps", "epochs", "tokens") if getattr(self, name) is not None]
+        if self.steps is not None:
+            require_count("steps", self.steps)
+        if self.steps is not None and (self.epochs is not None or self.samples is not None):
+            raise InvalidSetting("steps was given together with epochs or samples; give steps, or both of the others")
+        if len(given) > 1:
+            raise InvalidSetting(f"{' and '.join(given)} were given together; one of them says how long the run is")
+        if (self.epochs is None) != (self.samples is None):
+            raise InvalidSetting("epochs and samples belong together; give both, or steps")
+        if self.epochs is not None and self.samples is not None:
+            require_positive("epochs", self.epochs)
+            require_count("samples", self.samples)
+        if self.tokens is not None:
+            require_positive("tokens", self.tokens)
+
+    @property
+    def step_samples(self) -> int:
+        """Samples of one optimizer step of all replicas."""
+        return self.global_batch or self.batch
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run; 1 where nothing says more."""
+        if self.steps is not None:
+            return self.steps
+        if self.tokens is not None:
+            return -int(-self.tokens // (self.step_samples * self.sequence_tokens * self.packing))
+        if self.epochs is None or self.samples is None:
+            return 1
+        return -int(-self.epochs * self.samples // self.step_samples)
