@@ -11,6 +11,7 @@ from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
 from estimator.run.attention import WHOLE, attention_blocks, attention_tiling, slots_for_each
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
+from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
@@ -36,19 +37,19 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
         mac_padding=macs * (blocks.rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop * scores + promoted,
+        vector_ops=work.vector_flop * scores + promoted + addressing_ops(kernel, stack),
         special_ops=work.special_flop * scores,
         vector_format=lane_format(kernel.format),
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
-        memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack),
+        memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack) + read_again(kernel, stack),
         **terms(efficiency_class(kernel), stack),
     )
 
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(signature.get("scale_a"), signature.outputs[0]) for signature in kernel.signatures if signature.outputs]
+    scales = [(signature.get("scale_a"), out) for signature in kernel.signatures for out in signature.outputs[:1]]
     return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
 
 

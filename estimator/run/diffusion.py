@@ -5,12 +5,16 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from estimator.errors import InvalidSetting
+from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
-from estimator.run.phase import Phase, host_gaps, price
+from estimator.run.collective import communicate
+from estimator.run.phase import WAITING, Asked, Phase, host_gaps, price, price_asked, repeated
+from estimator.run.sequence import Cut, cut_kernels, exchanges
 from estimator.run.stack import Stack
 
+WHOLE = "aten.native_group_norm"
 OPTIONAL = ("height", "width", "frames", "steps", "passes")
 
 
@@ -20,7 +24,8 @@ class Diffusion:
 
     `batch` prompts together; `height` and `width` in pixels, `frames` of a video, denoising `steps`, and `passes` through the
     denoiser in each step (2 with classifier-free guidance, 1 without): by default those that the model was made for.
-    `requests` repeats it all. Raises `InvalidSetting` for values out of range.
+    `requests` repeats it all. `ulysses` × `ring` devices share every image or video, a transformer's tokens cut over them (see
+    `estimator.run.sequence`); each of them encodes and decodes all of it. Raises `InvalidSetting` for values out of range.
     """
 
     batch: int = 1
@@ -30,6 +35,8 @@ class Diffusion:
     steps: int | None = None
     passes: int | None = None
     requests: int = 1
+    ulysses: int = 1
+    ring: int = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -46,10 +53,18 @@ class Diffusion:
                 f"run=Diffusion(…): {model.name} is no diffusion pipeline but of the kind {model.kind!r}; use Inference(…)"
             )
         known = model.defaults
+        if self.cut.devices > 1 and any(kernel.name == WHOLE for kernel in model.programs["denoise"].kernels["eager"]):
+            wish = f"ulysses={self.ulysses}, ring={self.ring}"
+            raise InvalidSetting(f"{wish}: {model.name} normalises over whole images, so they cannot be cut; choose a transformer")
         if self.frames is not None and "frames" not in known:
             raise InvalidSetting(f"frames={self.frames}: {model.name} makes images; leave frames out, or choose a video model")
         filled: dict[str, Any] = {name: known.get(name) for name in OPTIONAL if getattr(self, name) is None}
         return replace(self, **filled)
+
+    @property
+    def cut(self) -> Cut:
+        """How tokens are cut over devices."""
+        return Cut(self.ulysses, self.ring)
 
     def sizes(self, model: Architecture) -> dict[str, int]:
         """Pixels and frames that the programs of `model` ask for, of a resolved run."""
@@ -66,14 +81,35 @@ def diffusion_phases(model: Architecture, run: Diffusion, profile: Profile, stac
     if "encode" in model.programs:
         kernels = diffusion_kernels(model, "encode", stack, {"batch": run.batch * passes})
         phases.append(price("encode", kernels, profile, stack, steps=run.requests))
-    kernels = diffusion_kernels(model, "denoise", stack, {"batch": together, **sizes})
-    phases.append(price("denoise", kernels, profile, stack, steps=run.requests * steps * in_turn))
+    phases += _denoise(model, run, profile, stack, {"batch": together, **sizes}, run.requests * steps * in_turn)
     kernels = diffusion_kernels(model, "decode", stack, {"batch": run.batch, **sizes})
     phases.append(price("decode", kernels, profile, stack, steps=run.requests))
-    return [*phases, host_gaps(profile, stack, steps=run.requests * (steps + 1))]
+    phases += [host_gaps(profile, stack, steps=run.requests * (steps + 1)), *_conversion(run, profile, stack)]
+    return [repeated(phase, 1.0, run.cut.devices) for phase in phases]
 
 
-def diffusion_kernels(model: Architecture, program: str, stack: Stack, sizes: Mapping[str, int]) -> tuple[Kernel, ...]:
+def _denoise(model: Architecture, run: Diffusion, profile: Profile, stack: Stack, sizes: dict[str, float], times: float) -> list[Phase]:
+    """The passes through the denoiser, and the exchanges in them where it is cut over devices."""
+    cut, whole = run.cut, diffusion_kernels(model, "denoise", stack, sizes)
+    if cut.devices == 1:
+        return [price("denoise", whole, profile, stack, steps=times)]
+    part = diffusion_kernels(model, "denoise", stack, sizes | {"height": sizes["height"] / cut.devices})
+    own = tuple(cut_kernels(whole, part, cut))
+    sent = exchanges(whole, part, cut, profile)
+    phases = [price("denoise", own, profile, stack, steps=times)]
+    return [*phases, communicate(sent, profile, stack, steps=times)] if sent else phases
+
+
+def _conversion(run: Diffusion, profile: Profile, stack: Stack) -> list[Phase]:
+    """The time in which the host turns pixels into pictures."""
+    if stack.pixel_seconds is None:
+        return []
+    pixels = run.batch * (run.frames or 1) * (run.height or 1) * (run.width or 1)
+    waiting = Asked("converting pixels", WAITING, Demand(interval=pixels * stack.pixel_seconds))
+    return [price_asked("pictures", [waiting], profile, stack, steps=run.requests)]
+
+
+def diffusion_kernels(model: Architecture, program: str, stack: Stack, sizes: Mapping[str, float]) -> tuple[Kernel, ...]:
     """The program's kernels; a serving stack runs a denoiser as a compiler fuses it."""
     lifted = model.programs[program]
     return lifted.at(stack.fusion if stack.fusion in lifted.kernels else "fused", **sizes)

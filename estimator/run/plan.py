@@ -1,7 +1,7 @@
 """A run worked out on one device: its phases, what they produce, and what was taken for granted on the way."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.schema import Profile
@@ -131,12 +131,14 @@ def plan_training(model: Architecture, run: Training, site: Site) -> Plan:
 
 
 def _diffusion(model: Architecture, run: Diffusion, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
-    if parallel.devices > 1:
-        raise InvalidSetting(f"parallel={parallel}: a diffusion pipeline is not spread over devices yet; leave parallel out")
+    if parallel.devices != parallel.sequence:
+        raise InvalidSetting(f"parallel={parallel}: a diffusion pipeline is cut by its tokens alone; use Parallel(sequence=…)")
+    if parallel.sequence > 1:
+        run = replace(run, ulysses=parallel.sequence).resolved(model)
     notes = [*diffusion_assumptions(model, run), *shortfall(profile, {"weights": model.parameter_bytes})]
     kernels = [kernel for program in model.programs.values() for kernel in program.kernels.get(stack.fusion, program.kernels["fused"])]
     phases = diffusion_phases(model, run, profile, stack)
-    return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run))
+    return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run), devices=run.cut.devices)
 
 
 def _over_length(model: Architecture, tokens: int) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import kernels, microbench, paced, serving, steps, training, training_runs
+from estimator.validation import diffusion, kernels, microbench, paced, serving, steps, training, training_runs
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -39,7 +39,7 @@ SUITES = (
     Suite("steps", {"model_step": steps.predict}, ("hardware", "task", "model"), "inference"),
     Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
           ("hardware", "task", "model"), "serving"),
-    Suite("diffusion", {"diffusion": _later("no diffusion architecture is bundled yet")}, ("hardware", "task"), "diffusion"),
+    Suite("diffusion", {"diffusion": diffusion.generation}, ("hardware", "task"), "diffusion"),
     Suite("inference", {"inference_batch1": serving.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),
           "inference"),
     Suite("systems", {"inference": _later("power at the wall of a whole system: hosts are not in the estimate yet"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator import Diffusion, Inference, compare, estimate, load_profile, sweep
+from estimator import Diffusion, Inference, Parallel, compare, estimate, load_profile, sweep
 from estimator.errors import InvalidSetting
 from estimator.model.architecture import load_architecture
 from estimator.model.work import Kernel, Signature, TensorSpec
@@ -20,7 +20,7 @@ def phases(name, hw="H100", **run):
 
 def test_a_pipeline_encodes_denoises_and_decodes():
     done = estimate("stable-diffusion-1.5", "A100")
-    assert [phase.name for phase in done.phases] == ["encode", "denoise", "decode", "host"]
+    assert [phase.name for phase in done.phases] == ["encode", "denoise", "decode", "host", "pictures"]
     assert done.run == {
         "kind": "Diffusion",
         "batch": 1,
@@ -30,6 +30,8 @@ def test_a_pipeline_encodes_denoises_and_decodes():
         "steps": 50,
         "passes": 2,
         "requests": 1,
+        "ulysses": 1,
+        "ring": 1,
     }
     assert done.stack == "pipeline" and done.samples == 1 and done.media_seconds == 0
     assert done.energy_per_sample == done.energy
@@ -142,3 +144,63 @@ def test_flash_attention_2_reaches_a_third_of_the_h100():
 def test_every_pipeline_loads_by_its_names():
     for name in ("flux", "sdxl", "stabilityai/stable-diffusion-3.5-large"):
         assert load_architecture(name).kind == "diffusion"
+
+
+def test_tokens_cut_over_devices_share_the_work_of_the_denoiser():
+    alone, four = (phases("stable-diffusion-3-medium", batch=8, steps=2, **cut) for cut in ({}, {"ulysses": 4}))
+    # text tokens stay on every device, so a little more than all of it is done
+    assert alone["denoise"]["flop"] < four["denoise"]["flop"] < 1.3 * alone["denoise"]["flop"]
+    assert four["denoise"]["time"] < 0.5 * alone["denoise"]["time"]
+    assert four["decode"]["flop"] == pytest.approx(4 * alone["decode"]["flop"], rel=1e-9, abs=0)  # each device decodes everything
+    assert "communication" in four and "communication" not in alone
+
+
+def test_attention_cut_by_heads_or_by_keys_multiplies_as_often():
+    def attended(**cut):
+        done = estimate("wan2.1-t2v-1.3b", "H100", Diffusion(steps=1, frames=21, **cut))
+        denoise = next(phase for phase in done.phases if phase.name == "denoise")
+        return sum(entry.matmul_flop for entry in denoise.entries if entry.kind == "attention")
+
+    whole, heads, keys = attended(), attended(ulysses=4), attended(ring=4)
+    assert heads == pytest.approx(whole, rel=1e-3, abs=0) and keys == pytest.approx(whole, rel=1e-3, abs=0)
+
+
+def test_heads_travel_less_than_keys_around_a_ring():
+    # four tensors once, of which 7/8 leave a device, against two of eight times the size: keys and values of all others
+    def sent(**cut):
+        return phases("pixart-sigma", steps=1, batch=8, **cut)["communication"]["time"]
+
+    assert sent(ulysses=8) < sent(ring=8)
+
+
+def test_degrees_of_parallelism_may_be_given_as_for_any_run():
+    one = estimate("pixart-sigma", "H100", Diffusion(steps=1), parallel=Parallel(sequence=2))
+    assert one.energy == estimate("pixart-sigma", "H100", Diffusion(steps=1, ulysses=2)).energy
+    with pytest.raises(InvalidSetting, match=r"a diffusion pipeline is cut by its tokens alone; use Parallel\(sequence=…\)"):
+        estimate("pixart-sigma", "H100", Diffusion(steps=1), parallel=Parallel(tensor=2))
+
+
+def test_a_unet_is_not_cut():
+    with pytest.raises(InvalidSetting, match="ulysses=2, ring=1: tiny-sd normalises over whole images, so they cannot be cut"):
+        estimate("tiny-sd", "H100", Diffusion(ulysses=2))
+
+
+def pointwise(*shapes, kind="pointwise"):
+    specs = [TensorSpec(shape, "bf16") for shape in shapes]
+    signature = Signature("aten.mul", tuple(zip(("self", "other"), specs)), (TensorSpec(shapes[0], "bf16"),))
+    return Kernel("aten.mul", kind, "forward", "", (signature,), format="bf16")
+
+
+def test_broadcast_operands_cost_their_addresses():
+    profile, pipeline, compiled = load_profile("B200"), load_stack("pipeline"), load_stack("compiled")
+    alike, broadcast = pointwise((8, 4096, 64), (8, 4096, 64)), pointwise((8, 4096, 64), (8, 1, 64))
+    elements = 8 * 4096 * 64
+    ops = [
+        demand_of(kernel, profile, pipeline).vector_ops - demand_of(kernel, profile, compiled).vector_ops for kernel in (alike, broadcast)
+    ]
+    assert ops == pytest.approx([elements * pipeline.element_ops, elements * pipeline.strided_element_ops], rel=1e-9, abs=0)
+
+
+def test_pictures_take_the_host_a_time_for_each_pixel():
+    waiting = phases("tiny-sd", steps=1, height=512, width=1024)["pictures"]
+    assert waiting["time"] == pytest.approx(512 * 1024 * load_stack("pipeline").pixel_seconds, rel=1e-9, abs=0)
