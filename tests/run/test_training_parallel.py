@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from estimator import Parallel, Training, estimate, load_architecture, load_profile
 from estimator.errors import Infeasible, InvalidSetting, UnknownName
 from estimator.hardware.cluster import list_clusters, load_cluster
+from estimator.model.rules import work_of
+from estimator.run.microbatch import kernels_of
 from estimator.run.practice import list_practices, load_practice
 from estimator.run.repeat import joules, seconds
+from estimator.run.stack import load_stack
 from estimator.run.training_parallel import Site, lost, run_phases
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
@@ -82,6 +85,21 @@ def test_frozen_weights_leave_out_their_gradients():
     # a token and weight: 2 FLOP forward, 2 for each gradient; attention, 4 forward and 10 backward for each pair and channel, stays
     weights, attention = 6.738e9 - 32000 * 4096, 14 * 2048 * 4096 * 32
     assert lora.matmul_flop / whole.matmul_flop == pytest.approx((4 * weights + attention) / (6 * weights + attention), rel=1e-3, abs=0)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.sampled_from(["gpt2", "gpt2-xl", "llama-2-7b", "llama-2-70b"]), st.integers(1, 4), st.integers(16, 1024))
+def test_traced_and_closed_form_training_flop_agree_exactly(name, batch, tokens):
+    # 6 FLOP for each token and weight; attention: two products forward, five backward, 2 s h FLOP each for a token of a layer
+    layers, width, ffn, key, vocabulary, gates = {
+        "gpt2": (12, 768, 3072, 768, 50257, 2), "gpt2-xl": (48, 1600, 6400, 1600, 50257, 2),
+        "llama-2-7b": (32, 4096, 11008, 4096, 32000, 3), "llama-2-70b": (80, 8192, 28672, 1024, 32000, 3),
+    }[name]  # fmt: skip
+    weights = layers * (2 * width**2 + 2 * width * key + gates * width * ffn) + vocabulary * width
+    shape = shape_of(load_architecture(name))
+    kernels = kernels_of(shape, Training(), batch, tokens, load_stack("eager"))
+    traced = sum(kernel.launches * work_of(kernel).matmul_flop for kernel in kernels)
+    assert traced == batch * tokens * (6 * weights + 14 * tokens * width * layers)
 
 
 def test_a_pipeline_waits_at_its_ends():
