@@ -1,8 +1,6 @@
 """Modules without weights: which class a configuration stands for, and its construction on the meta device."""
 
 from copy import deepcopy
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -12,8 +10,10 @@ from estimator.errors import InvalidSetting, TraceError
 from estimator.model.build import attention
 from estimator.model.tracing.notices import notices_pass
 
-INITIALISATION = "transformers.initialization" if find_spec("transformers.initialization") else "transformers.modeling_utils"  # before 5
-no_init_weights = import_module(INITIALISATION).no_init_weights
+try:
+    from transformers.initialization import no_init_weights
+except ImportError:  # before version 5
+    from transformers.modeling_utils import no_init_weights  # type: ignore[attr-defined, no-redef]
 
 # in the order in which they are asked: what could also be run as a decoder is an encoder unless its configuration says decoder
 HEADS = (
