@@ -23,6 +23,16 @@ def test_every_mitigation_has_a_row(printed):
         assert row in printed
 
 
+def test_two_optima_at_one_point_share_a_row(printed):
+    first = [line.split("  ")[0] for line in printed.splitlines() if line.startswith("voltage and clock of")]
+    energies = [line.split("  ")[1:] for line in printed.splitlines() if line.startswith("voltage and clock of")]
+    assert first in (
+        ["voltage and clock of least energy, alone and × delay"],
+        ["voltage and clock of least energy", "voltage and clock of least energy × delay"],
+    )
+    assert len({tuple(cells) for cells in energies}) == len(energies)
+
+
 def test_pruning_single_weights_saves_nothing_and_says_why(printed):
     line = next(line for line in printed.splitlines() if line.startswith("pruning, single weights"))
     assert " 0%" in line

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 from tabulate import tabulate
@@ -22,6 +23,7 @@ from estimator.units import format_change, format_si
 
 WIDTH = 60  # exact: columns in which a reason is wrapped
 PRUNED = 0.25  # exact: the share that the examples of pruning take out
+SAME = 1e-3  # exact: clocks that a reader cannot tell apart
 SCHEMES = ("fp8", "int4")  # one that narrows products where the part can, one that only stores weights in less
 Price = Callable[[Architecture, Profile], Estimate]
 
@@ -65,8 +67,10 @@ def changes(usual: Estimate, model: Architecture, profile: Profile, price: Price
 
 
 def _operating_points(usual: Estimate) -> Iterator[Change]:
-    for objective, words in (("energy", "least energy"), ("energy_delay", "least energy × delay")):
-        best = usual.best_operating_point(objective)
+    least, balanced = (usual.best_operating_point(objective) for objective in ("energy", "energy_delay"))
+    same = isclose(least.clock, balanced.clock, rel_tol=SAME)
+    found = {"least energy, alone and × delay": least} if same else {"least energy": least, "least energy × delay": balanced}
+    for words, best in found.items():
         reason = (
             f"{format_si(best.clock, 'Hz')} at {best.voltage:.3g} V instead of up to {format_si(best.usual.clock, 'Hz')} at "
             f"{best.usual.voltage:.3g} V: switching costs V², and what waits for memory does not wait longer at a lower clock"

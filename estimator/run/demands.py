@@ -49,7 +49,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(signature.get("scale_a"), signature.outputs[0]) for signature in kernel.signatures]
+    scales = [(signature.get("scale_a"), out) for signature in kernel.signatures for out in signature.outputs[:1]]
     return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
 
 

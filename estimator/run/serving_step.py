@@ -12,12 +12,13 @@ from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import exchanged
 from estimator.run.engine_kernels import Batch, Engine
+from estimator.run.experts import on_engine, touched
 from estimator.run.group import Group
 from estimator.run.parallel import Parallel
 from estimator.run.phase import WAITING, Asked, asked
-from estimator.run.roles import widths
+from estimator.run.roles import is_grouped, widths
 from estimator.run.shard import check_degree, shard
-from estimator.run.stack import Stack, terms
+from estimator.run.stack import Stack, engine_of, terms
 
 KEPT = 8  # exact: models whose parts are kept at hand
 
@@ -53,6 +54,7 @@ class Steps:
 
     def __init__(self, model: Architecture, profile: Profile, stack: Stack, parallel: Parallel) -> None:
         self.profile, self.stack, self.parallel = profile, stack, parallel
+        self.serves = engine_of(stack)
         self.engine = _engine(id(model), stack.fusion, _Held(model))
         check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
         self.group = Group(profile, parallel)
@@ -61,7 +63,11 @@ class Steps:
         """Everything that one device does in a step in which `batch` is its data-parallel rank's share."""
         whole = self.engine.kernels(batch, self.parallel.data if self.parallel.expert > 1 else 1)
         kernels = shard([kernel for kernel, _ in whole], self.parallel.tensor, self.parallel.expert)
-        parts = [Part(asked(kernel, self.profile, self.stack), share) for kernel, (_, share) in zip(kernels, whole)]
+        tokens = batch.rows * (self.parallel.data if self.parallel.expert > 1 else 1)
+        parts = []
+        for kernel, (_, share) in zip(kernels, whole):
+            item = asked(kernel, self.profile, self.stack)
+            parts.append(Part(on_engine(item, kernel, tokens, self.parallel.expert, self.serves), share))
         parts += self._waiting(parts, kernels)
         share = 1 - batch.decoding / batch.rows
         exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.decoding + batch.prompts)
@@ -77,12 +83,12 @@ class Steps:
         """Ranks with fewer rows or experts in a step wait for the busiest of them."""
         ranks, found = self.parallel.expert, []
         for part, kernel in zip(parts, kernels):
-            if ranks == 1 or "offsets" not in dict(kernel.signatures[0].arguments):
-                continue
+            if ranks == 1 or not is_grouped(kernel.signatures[0]) or kernel.signatures[0].get("scaled_output"):
+                continue  # a buffer for the rows of all ranks takes each of them equally long
             clock = float(self.profile.clock.boost)
             span = duration(part.asked.demand, self.profile)
             mean = touched(kernel) if span.memory_seconds >= span.cycles / clock else (kernel.signatures[0].outputs[0].shape[0], 0.0)
-            excess = self.stack.expert_skew * (1 + sqrt(2 * log(ranks) * max(1 - mean[1], 0.0) / mean[0])) - 1
+            excess = self.serves.expert_skew * (1 + sqrt(2 * log(ranks) * max(1 - mean[1], 0.0) / mean[0])) - 1
             wait = Demand(overhead=excess * span.execution(clock))
             name = "waiting for the busiest experts"
             found.append(Part(Asked(name, WAITING, wait, part.asked.launches, kernel.module, kernel.layers), part.prompts))
@@ -92,17 +98,9 @@ class Steps:
         """Choosing the next tokens from the logits; every rank does it on all of them."""
         rows = batch.decoding + batch.prompts
         vocabulary = next((widths(k.signatures[0])[1] for k in reversed(kernels) if k.kind == "matmul"), 0)
-        moved = rows * vocabulary * self.stack.sampling_bytes
+        moved = rows * vocabulary * self.serves.sampling_bytes
         demand = Demand(l2_bytes=moved, memory_bytes=moved, vector_ops=rows * vocabulary, **terms("reduction", self.stack))
         return Part(Asked("sampling", "reduction", demand), batch.prompts / rows)
-
-
-def touched(kernel: Kernel) -> tuple[float, float]:
-    """(experts of one rank that get rows, share of its experts that do): more than one rank's fluctuate around these means."""
-    signature = kernel.signatures[0]
-    experts, rows, picks = signature["weight"].shape[0], signature.outputs[0].shape[0], signature.get("picks", 1)
-    missed = (1 - picks / experts) ** (rows / picks) if picks < experts else 0.0
-    return experts * (1 - missed), 1 - missed
 
 
 def scaled(part: Asked, factor: float) -> Asked:

@@ -6,10 +6,24 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from estimator.errors import ProfileError, unknown_name
+from estimator.errors import InvalidSetting, ProfileError, unknown_name
 from estimator.hardware.catalogue import profiles_dir, with_provenance
 from estimator.hardware.schema import Byte, Number, Second, Section
 from estimator.model.work import Kernel
+
+
+class Engine(Section):
+    """What a serving engine adds: its scheduler beside the device, its sampler, and how it runs the products of experts."""
+
+    host_step: Second
+    host_sequence: Second
+    sampling_bytes: Byte
+    expert_skew: Number
+    expert_rows_small: Number
+    expert_rows_large: Number
+    expert_alignment: Number
+    expert_memory_share: Number
+    expert_tensor_share: Number
 
 
 class Stack(Section):
@@ -22,10 +36,6 @@ class Stack(Section):
     kernel_overhead: Second
     step_overhead: Second
     sequence_overhead: Second
-    host_step: Second
-    host_sequence: Second
-    sampling_bytes: Byte
-    expert_skew: Number
     attention_memory_share: Number
     softmax_overlap: Number
     l2_resident_share: Number
@@ -43,8 +53,10 @@ class Stack(Section):
     pixel_seconds: Second | None = None
     picture_input: Second | None = None
     exchange_interval: Second | None = None
+    engine: Engine | None = None
 
 
+EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
 MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
@@ -59,19 +71,34 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
     if kind == IDLE:
         return {}
-    share = MEMORY_SHARES.get(kind)
     return {
-        "memory_share": getattr(stack, share) if share else 1.0,
+        "memory_share": _memory_share(kind, stack),
         "overlap": stack.softmax_overlap if kind == "attention" else 1.0,
         "overhead": stack.kernel_overhead,
         "interval": _interval(kind, stack),
     }
 
 
+<<<<<<< HEAD
 def _interval(kind: str, stack: Stack) -> float:
     """Seconds that the host takes from one launch to the next; calling other devices may take it longer."""
     own = stack.exchange_interval if kind == "communication" else None
     return stack.launch_interval if own is None else own
+=======
+def _memory_share(kind: str, stack: Stack) -> Any:
+    if kind == EXPERTS and stack.engine is not None:
+        return stack.engine.expert_memory_share
+    share = MEMORY_SHARES.get(kind)
+    return getattr(stack, share) if share else 1.0
+
+
+def engine_of(stack: Stack) -> Engine:
+    """The serving engine of a stack; raises `InvalidSetting` for one that serves nothing."""
+    if stack.engine is None:
+        engines = ", ".join(name for name in list_stacks() if load_stack(name).engine is not None)
+        raise InvalidSetting(f"stack {stack.name!r} batches no requests continuously: Serving goes with stack= one of {engines}")
+    return stack.engine
+>>>>>>> main
 
 
 def host_seconds(stack: Stack, sequences: float = 0.0) -> float:

@@ -150,7 +150,7 @@ class Steady:
         """The gaps of a step, and what the host takes longer than the device."""
         stack, sequences = self.steps.stack, self._sequences()
         gap = host_seconds(stack, sequences)
-        beside = stack.host_step + sequences * stack.host_sequence
+        beside = self.steps.serves.host_step + sequences * self.steps.serves.host_sequence
         device = sum(share * sum(self.steps.seconds(part) for part in parts) for share, parts in self.kinds)
         items = [Asked("waiting for the host", HOST, Demand(interval=gap))]
         if beside > device + gap:

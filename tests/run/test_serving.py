@@ -162,7 +162,7 @@ def test_a_published_figure():
 def test_inference_over_ranks_takes_less_time_and_more_joules():
     run = Inference(batch=8, output_tokens=64)
     one, four = (estimate("llama-3.1-8b", "H100", run, parallel=parallel) for parallel in (None, Parallel(tensor=4)))
-    assert four.time < one.time / 2 and four.energy > one.energy
+    assert four.time < 0.7 * one.time and four.energy > one.energy
     staged = estimate("llama-3.1-8b", "H100", run, parallel=Parallel(pipeline=2))
     assert {row["name"] for row in staged.rows("phase")} == {"prefill", "decode", "communication", "host"}
 

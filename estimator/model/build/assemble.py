@@ -17,6 +17,7 @@ from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
 from estimator.model.tracing.formats import FORMAT, number_format
 
+CONFIG: Any = getattr(transformers, "PreTrainedConfig", None) or transformers.PretrainedConfig  # the name before version 5
 POSITIONS = ("max_position_embeddings", "max_target_positions", "n_positions")
 
 
@@ -46,7 +47,7 @@ def architecture_from_config(config: Any, name: str | None = None) -> Architectu
     model_class, dtype = None, None
     if isinstance(config, transformers.PreTrainedModel):
         model_class, dtype, config = type(config), config.dtype, config.config
-    if not isinstance(config, transformers.PreTrainedConfig):
+    if not isinstance(config, CONFIG):
         raise InvalidSetting(f"config={config!r}: expected a configuration or a model of the transformers library")
     given = config
     kind, config, model_class = head_of(given, model_class)

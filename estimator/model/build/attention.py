@@ -69,6 +69,8 @@ class GrowingLayer(CacheLayerMixin):
     def get_max_length(self) -> int:
         return -1
 
+    get_max_cache_shape = get_max_length  # its name before
+
 
 def cache(config: Any, past: int) -> Cache:
     """A cache that holds `past` tokens in every layer of a decoder; a layer with a state instead of tokens keeps the library's own.

@@ -9,7 +9,6 @@ from types import MethodType
 from typing import Any, NamedTuple
 
 import torch
-from transformers.integrations.moe import _default_apply_gate, grouped_mm_experts_forward
 from transformers.models.deepseek_v3 import modeling_deepseek_v3 as deepseek_v3
 
 from estimator.model.tracing import attention
@@ -17,6 +16,8 @@ from estimator.model.tracing import attention
 
 def route_tokens(self: Any, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Llama 4's experts, each given the tokens that were routed to it."""
+    from transformers.integrations.moe import _default_apply_gate, grouped_mm_experts_forward  # of version 5
+
     hidden = hidden_states.reshape(-1, self.hidden_dim)
     logits = torch.nn.functional.linear(hidden, self.router.weight)
     scores, chosen = torch.topk(logits, self.top_k, dim=1)
