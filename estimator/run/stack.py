@@ -79,12 +79,12 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
     }
 
 
-<<<<<<< HEAD
 def _interval(kind: str, stack: Stack) -> float:
     """Seconds that the host takes from one launch to the next; calling other devices may take it longer."""
     own = stack.exchange_interval if kind == "communication" else None
     return stack.launch_interval if own is None else own
-=======
+
+
 def _memory_share(kind: str, stack: Stack) -> Any:
     if kind == EXPERTS and stack.engine is not None:
         return stack.engine.expert_memory_share
@@ -98,7 +98,6 @@ def engine_of(stack: Stack) -> Engine:
         engines = ", ".join(name for name in list_stacks() if load_stack(name).engine is not None)
         raise InvalidSetting(f"stack {stack.name!r} batches no requests continuously: Serving goes with stack= one of {engines}")
     return stack.engine
->>>>>>> main
 
 
 def host_seconds(stack: Stack, sequences: float = 0.0) -> float:
