@@ -15,7 +15,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.stack import Stack, load_stack
-from estimator.validation.diffusion import generation, libraries_of
+from estimator.validation.diffusion import WIDTHS, generation, libraries_of
 from estimator.validation.hardware import profile_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import NotPredicted, Row, RowFault
@@ -75,14 +75,16 @@ def _host(kind: str, profile: Profile, stack: Stack, steps: float) -> tuple[Phas
 
 def _format(row: Row) -> str:
     written = row.text("precision", "fp32").lower()
-    for name, form in (("fp32", "float32"), ("fp16", "float16"), ("float16", "float16"), ("bf16", "bfloat16"), ("bfloat16", "bfloat16")):
+    for name, form in WIDTHS.items():
         if written.startswith(name):
             return form
     raise RowFault("precision", f"holds {row.text('precision')!r}: expected fp32, fp16 or bf16")
 
 
 @cache
-def kernels_of(model_id: str, kind: str, dtype: str, batch: int, length: int, output: int) -> tuple[tuple[str, Kernels, float], ...]:
+def kernels_of(
+    model_id: str, kind: str, number_format: str, batch: int, length: int, output: int
+) -> tuple[tuple[str, Kernels, float], ...]:
     """(phase, kernels, steps) of one query in eager mode. Needs torch and transformers; raises `NotPredicted` without them."""
     table = family_of(model_id, kind)
     if table is None:
@@ -94,6 +96,6 @@ def kernels_of(model_id: str, kind: str, dtype: str, batch: int, length: int, ou
     size = re.search(r"(?<=-)\d{3}(?!\d)", model_id)
     sides = {"image_size": int(size.group())} if kind == "image" and size else {}
     try:
-        return networks.traced(table["family"], sides | table.get("config", {}), kind, dtype, batch, length, output)
+        return networks.traced(table["family"], sides | table.get("config", {}), kind, number_format, batch, length, output)
     except TraceError as error:
         raise NotPredicted(f"{table['family']} cannot be traced: {str(error).partition('.')[0]}") from None

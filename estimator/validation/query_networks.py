@@ -3,11 +3,10 @@
 from importlib import import_module
 from typing import Any
 
-import torch
-
 from estimator.model.build.construct import on_meta
 from estimator.model.build.steps import classify, decode, decode_encoded, encode, forward, prefill
 from estimator.model.fusion import kernels
+from estimator.model.tracing.formats import FORMAT
 from estimator.model.work import Kernel
 
 HEADS = {
@@ -19,11 +18,12 @@ HEADS = {
 Steps = tuple[tuple[str, tuple[Kernel, ...], float], ...]
 
 
-def traced(family: str, config: dict[str, Any], kind: str, dtype: str, batch: int, length: int, output: int) -> Steps:
+def traced(family: str, config: dict[str, Any], kind: str, number_format: str, batch: int, length: int, output: int) -> Steps:
     """(phase, kernels, steps) of one query: a forward pass, or a prompt and its output tokens at their mean context."""
     library: Any = import_module("transformers")
     model_class = next(found for head in HEADS[kind] if (found := getattr(library, family + head, None)) is not None)
-    model = on_meta(model_class, model_class.config_class(**config), getattr(torch, dtype)).eval()
+    dtype = next(dtype for dtype, form in FORMAT.items() if form == number_format)
+    model = on_meta(model_class, model_class.config_class(**config), dtype).eval()
     if kind in ("text", "complete"):
         return (("forward", kernels(forward(model, batch, length)), 1.0),)
     if kind == "image":

@@ -72,15 +72,15 @@ def test_pictures_are_made_ready_by_the_host():
 
 
 def test_the_number_behind_a_vision_model_is_the_side_of_its_pictures():
-    small, large = (kernels_of(f"google/vit-base-patch16-{side}", "image", "float32", 1, 1, 1)[0][1] for side in (224, 384))
+    small, large = (kernels_of(f"google/vit-base-patch16-{side}", "image", "fp32", 1, 1, 1)[0][1] for side in (224, 384))
     patches = [next(k for k in kernels if k.kind == "attention").signatures[0]["query"].shape[-2] for kernels in (small, large)]
     assert patches == [14**2 + 1, 24**2 + 1]
 
 
 def test_generation_has_a_prompt_and_a_step_for_each_further_token():
-    steps = kernels_of("facebook/opt-125m", "generate", "float16", 1, 20, 5)
+    steps = kernels_of("facebook/opt-125m", "generate", "fp16", 1, 20, 5)
     assert [(name, count) for name, _, count in steps] == [("prefill", 1.0), ("decode", 4.0)]
-    assert [name for name, _, _ in kernels_of("google/flan-t5-small", "generate", "float16", 1, 20, 1)] == ["prefill"]
+    assert [name for name, _, _ in kernels_of("google/flan-t5-small", "generate", "fp16", 1, 20, 1)] == ["prefill"]
 
 
 def test_pictures_and_bundled_models_are_asked_as_well():
