@@ -21,6 +21,7 @@ from estimator.run.formats import multiplies
 from estimator.run.parallel import Parallel
 from estimator.run.placement import placed, with_facility
 from estimator.run.plan import Run, plan, plan_training
+from estimator.run.practice import Practice
 from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
@@ -40,7 +41,7 @@ def estimate(
     routing: str | float = "balanced",
     devices: int | None = None,
     cluster: str | None = None,
-    practice: str | None = None,
+    practice: str | Practice | None = None,
     facility: Facility | str | bool | None = None,
 ) -> Estimate:
     """Predict the energy of running `model` on `hw`; nothing is run on real hardware.

@@ -8,12 +8,17 @@ from tabulate import tabulate
 from estimator.api import estimate
 from estimator.cli import COMMANDS
 from estimator.errors import InvalidSetting
+from estimator.hardware.cluster import list_clusters
+from estimator.run.parallel import Parallel
+from estimator.run.practice import list_practices
 from estimator.run.settings import OPTIMIZERS, Inference, Training
+from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SHARDING, TRAINABLE
 from estimator.units import format_si
 
 EXAMPLES = """examples:
   python -m estimator llama-3.1-8b --hw H100 --batch 8
   python -m estimator gpt2 --hw A100 --train --batch 8 --steps 1000
+  python -m estimator llama-2-70b --hw A100 --train --tokens 2e12 --global-batch 1024 --devices 1024 --facility hyperscale
   python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component"""
 
 
@@ -51,11 +56,29 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
     add("--sequence-tokens", type=int, metavar="N", help=f"length of a training sequence (default: {Training.sequence_tokens})")
+    add("--tokens", type=float, metavar="N", help="tokens of the whole run, in place of --steps")
+    add("--global-batch", type=int, metavar="N", help="samples of one optimizer step on all devices")
+    add("--precision", metavar="FORMAT", help=f"{', '.join(PRECISIONS)} (default: as the model is)")
+    add("--recompute", metavar="WHAT", help=f"activations computed again: {', '.join(RECOMPUTE)} (default: none)")
+    add("--sharding", metavar="HOW", help=f"what replicas share: {', '.join(SHARDING)} (default: none)")
+    add("--trainable", metavar="WHAT", help=f"{', '.join(TRAINABLE)} (default: all)")
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: {Training.optimizer})")
+
+    add = parser.add_argument_group("many devices and what stands around them").add_argument
+    add("--devices", type=int, metavar="N", help="spread a training run over as many, in the fastest layout that fits")
+    for degree in DEGREES:
+        add(f"--{degree}", type=int, metavar="N", help=f"degree of {degree} parallelism (default: 1)")
+    add("--cluster", metavar="NAME", help=f"nodes and network: {', '.join(list_clusters())}")
+    add("--practice", metavar="NAME", help=f"what training runs lose: {', '.join(list_practices())}")
+    add("--facility", metavar="PLACE", help="add what stands around the devices: average, hyperscale, laboratory or wall")
 
 
 INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests")
-TRAINING = ("batch", "steps", "sequence_tokens", "optimizer")
+TRAINING = (
+    "batch", "steps", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute", "sharding", "trainable",
+)  # fmt: skip
+DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
+PLACES = ("devices", "cluster", "practice", "facility")
 
 
 def run_of(options: dict[str, Any]) -> Inference | Training | None:
@@ -69,10 +92,16 @@ def run_of(options: dict[str, Any]) -> Inference | Training | None:
     return kind(**settings) if settings or options["train"] else None
 
 
+def parallel_of(options: dict[str, Any]) -> Parallel | None:
+    """The layout that the options describe, None where they say nothing."""
+    degrees = {name: options[name] for name in DEGREES if options[name] is not None}
+    return Parallel(**degrees) if degrees else None
+
+
 def run(given: list[str]) -> int:
     """Estimate one run and print it."""
     options = vars(_parser().parse_args(given))
-    shared = {name: options[name] for name in ("stack", "weights", "routing")}
+    shared = {name: options[name] for name in ("stack", "weights", "routing", *PLACES)} | {"parallel": parallel_of(options)}
     result = estimate(options["model"], hw=options["hw"], run=run_of(options), **shared)
     if options["json"]:
         print(result.to_json())

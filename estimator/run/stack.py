@@ -48,10 +48,13 @@ class Stack(Section):
     reduction_memory_share: Number
     copy_memory_share: Number
     group_pass_memory_share: Number
+    recurrence_memory_share: Number
     attention_fma_per_clock: Number | None = None
     element_ops: Number | None = None
     strided_element_ops: Number | None = None
     pixel_seconds: Second | None = None
+    picture_input: Second | None = None
+    exchange_interval: Second | None = None
     engine: Engine | None = None
 
 
@@ -59,7 +62,7 @@ EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
 SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
-MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", "recurrence", GROUP_PASS)}
 
 
 def efficiency_class(kernel: Kernel) -> str:
@@ -81,8 +84,14 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
         "memory_share": _memory_share(kind, stack),
         "overlap": stack.softmax_overlap if kind in ("attention", SCALED_GROUPS) else 1.0,
         "overhead": stack.kernel_overhead,
-        "interval": stack.launch_interval,
+        "interval": _interval(kind, stack),
     }
+
+
+def _interval(kind: str, stack: Stack) -> float:
+    """Seconds that the host takes from one launch to the next; calling other devices may take it longer."""
+    own = stack.exchange_interval if kind == "communication" else None
+    return stack.launch_interval if own is None else own
 
 
 def _memory_share(kind: str, stack: Stack) -> Any:
