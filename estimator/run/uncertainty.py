@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.facts import load_facts
 from estimator.quantity import Quantity
+from estimator.run.diffusion import Diffusion
 from estimator.run.settings import Training
 
 LEVEL = 0.9  # exact: what a sourced range is meant to hold, and what is reported unless asked otherwise
@@ -75,8 +76,10 @@ def _at(table: tuple[float, ...], share: float) -> float:
 
 
 def kind_of(run: object, stack: str) -> str:
-    """The kind of run whose structural error an estimate has: training, serving or inference."""
-    return "training" if isinstance(run, Training) else "serving" if stack == "serving" else "inference"
+    """The kind of run whose structural error an estimate has: training, diffusion, serving or inference."""
+    if isinstance(run, Training):
+        return "training"
+    return "diffusion" if isinstance(run, Diffusion) else "serving" if stack == "serving" else "inference"
 
 
 def structural_error(kind: str) -> dict[str, Quantity]:

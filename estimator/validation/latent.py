@@ -1,6 +1,7 @@
 """Multi-head latent attention as DeepSeek-V3 has it (arXiv:2412.19437), stated as kernels: alone, and with its projections."""
 
-from estimator.model.work import Kernel, TensorSpec
+from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.run.stack import GROUP_PASS
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.signatures import FORMATS, Kernels, attention_kernel, kernel, precision_of, product, quantised
 
@@ -57,8 +58,23 @@ def latent_module(row: Row) -> Kernels:
         )
     else:
         keys = tokens + batch * round(row.number("context_len", 0.0))
-        middle = (*_linear(keys, heads * 2 * HEAD, LATENT, compute), _latent(batch, heads, row, cache))
-    return (*before, *middle, *_linear(tokens, WIDTH, heads * HEAD, compute))
+        middle = (*_linear(keys, heads * 2 * HEAD, LATENT, compute), _assembled(heads, tokens, keys), _latent(batch, heads, row, cache))
+    norms = _norms(tokens)
+    return (before[0], norms, *before[1:], *middle, *_linear(tokens, WIDTH, heads * HEAD, compute))
+
+
+def _norms(tokens: int) -> Kernel:
+    """Root-mean-square norms of both latents."""
+    latents = TensorSpec((tokens, QUERY_LATENT + LATENT), "bf16")
+    return Kernel("norms", "pointwise", "forward", "", (Signature("aten.mul", (("self", latents),), (latents,)),), format="bf16")
+
+
+def _assembled(heads: int, tokens: int, keys: int) -> Kernel:
+    """Queries rotated; keys put together from their expanded and their rotated part, which all heads share, and cached."""
+    queries, whole = TensorSpec((heads, tokens, HEAD + ROTARY), "bf16"), TensorSpec((heads, keys, HEAD + ROTARY), "bf16")
+    expanded, shared = TensorSpec((heads, keys, HEAD), "bf16"), TensorSpec((keys, LATENT + ROTARY), "bf16")
+    rotate = Signature("aten.mul", (("self", queries),), (queries,))
+    return Kernel("assemble", GROUP_PASS, "forward", "", (rotate,), (queries, expanded, shared), (queries, whole, shared), "bf16")
 
 
 def _linear(m: int, n: int, k: int, precision: str) -> Kernels:

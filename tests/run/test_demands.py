@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from estimator.hardware.catalogue import load_profile
 from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec
-from estimator.run.demands import demand_of, side_by_side
+from estimator.run.demands import demand_of, promotions, side_by_side
 from estimator.run.stack import load_stack
 
 H100, STACK = load_profile("h100-sxm"), load_stack("compiled")
@@ -97,3 +97,9 @@ def test_narrowing_with_scales_keeps_few_bytes_in_flight():
     wide, narrow = spec(8192, 8192), TensorSpec((8192, 8192), "fp8_e4m3")
     kernel = Kernel("est.narrow", "reduction", "forward", "", (Signature("est.narrow", (("input", wide), ("quantize", 2)), (narrow,)),))
     assert demand(kernel).memory_share == STACK.group_pass_memory_share
+
+
+def test_an_operation_without_outputs_has_no_scales():
+    # an optimizer's step updates in place
+    step = Signature("aten._foreach_add_", (("self", (spec(8, 8),)),), ())
+    assert promotions(Kernel("step", "optimizer", "optimizer", "", (step,))) == 0

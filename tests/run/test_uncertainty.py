@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.errors import InvalidSetting, UnknownName
+from estimator.run.diffusion import Diffusion
 from estimator.run.settings import Inference, Training
 from estimator.run.uncertainty import FIGURES, Uncertainty, kind_of, shape_of, structural_error
 from tests.strategies import between
@@ -63,6 +64,7 @@ def test_each_run_has_the_structural_error_of_its_kind():
     assert kind_of(Training(), "eager") == "training"
     assert kind_of(Inference(), "serving") == "serving"
     assert kind_of(Inference(), "eager") == "inference"
+    assert kind_of(Diffusion(), "eager") == kind_of(Diffusion(), "compiled") == "diffusion"
 
 
 @pytest.mark.parametrize("kind", ["kernel", "serving", "diffusion", "inference", "training", "idle", "system", "training-run"])
