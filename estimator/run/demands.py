@@ -13,6 +13,7 @@ from estimator.run.attention import WHOLE, attention_blocks, attention_tiling, s
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
+from estimator.run.recurrence import serial_rounds
 from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
@@ -24,6 +25,9 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         return _depthwise(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
     tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
+    serial = serial_rounds(kernel, profile)
+    if serial is not None:
+        tiling = replace(tiling, rounds=serial)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0

@@ -48,6 +48,7 @@ class Stack(Section):
     reduction_memory_share: Number
     copy_memory_share: Number
     group_pass_memory_share: Number
+    recurrence_memory_share: Number
     attention_fma_per_clock: Number | None = None
     element_ops: Number | None = None
     strided_element_ops: Number | None = None
@@ -58,7 +59,7 @@ class Stack(Section):
 EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
-MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", "recurrence", GROUP_PASS)}
 
 
 def efficiency_class(kernel: Kernel) -> str:

@@ -38,12 +38,17 @@ def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], sampl
 
     Raises `EstimatorError` for phases that do not hold what they were priced from, or if no sample can run.
     """
-    bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
-    if len(bases) < len(phases) or not bases:
-        raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
-    bases = [basis for basis in bases if basis.loads]
+    bases = bases_of(phases)
     quantities = quantities_of(bases[0]) | dict(structural)
     return _propagate(lambda sampler, size: price_many(bases, sampler, size), quantities, structural, samples, shares)
+
+
+def bases_of(phases: Sequence[Phase]) -> list[Basis]:
+    """What phases were priced from, without those priced together with another. Raises `EstimatorError` where they do not hold it."""
+    bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
+    if len(bases) < len(phases) or not any(basis.loads for basis in bases):
+        raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
+    return [basis for basis in bases if basis.loads]
 
 
 def propagate_idle(profile: Profile, structural: Mapping[str, Quantity], samples: int = SAMPLES, shares: bool = True) -> Uncertainty:

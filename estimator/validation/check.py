@@ -72,7 +72,8 @@ def _chip(row: dict[str, Any]) -> Iterator[Check]:
         yield Check("idle power with a process", row["hw"], chip.idle_with_context(profile).power, row["context"]["value"], "W", IDLE)
     if "stream" in row:
         figure = row["stream"]
-        yield Check("streaming power", row["hw"], chip.stream(profile).power, figure["value"], "W", STREAM, figure.get("remark", ""))
+        streaming = profile.at(activity=figure["operands"]) if "operands" in figure else profile
+        yield Check("streaming power", row["hw"], chip.stream(streaming).power, figure["value"], "W", STREAM)
     if "gemm_rate" in row:
         reading = chip.gemm(profile, row["gemm_rate"]["format"])
         yield Check("matrix product power", row["hw"], reading.power, limit, "W", GEMM, "at the cap" if reading.capped else "")

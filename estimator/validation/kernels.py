@@ -6,7 +6,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, price
 from estimator.run.stack import load_stack
-from estimator.validation import latent, signatures, streams
+from estimator.validation import latent, recurrent, signatures, streams
 from estimator.validation.hardware import profile_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import Row
@@ -26,8 +26,8 @@ BENCHMARKS = {
     "moe": signatures.mixture,
     "computescale": signatures.quantise,
     "scale_matrix": signatures.quantise,
-    "gdn": signatures.convolution_1d,
-    "mamba2": signatures.convolution_1d,
+    "gdn": recurrent.recurrence,
+    "mamba2": recurrent.recurrence,
     **streams.BENCHMARKS,
 }
 

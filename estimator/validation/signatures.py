@@ -178,11 +178,11 @@ def quantise(row: Row) -> Kernels:
 
 def convolution_1d(row: Row) -> Kernels:
     """Causal depth-wise convolution over time of a recurrent layer's inputs, with its activation."""
-    if row.text("kernel_source") != "causal_conv1d_fn":
-        raise NotPredicted(f"no rule for the recurrence {row.text('kernel_source')!r}")
     tokens, taps = row.number("num_tokens"), row.number("d_conv")
     if row.text("task") == "gdn":
-        channels = row.number("num_k_heads") * row.number("head_k_dim")  # the collector of these rows took the keys alone
+        keys, values = row.number("num_k_heads") * row.number("head_k_dim"), row.number("num_v_heads") * row.number("head_v_dim")
+        # TensorRT-LLM's collector convolves the keys alone: its times do not depend on the number of values
+        channels = keys if row.text("framework").startswith("TRTLLM") else 2 * keys + values
     else:
         channels = row.number("nheads") * row.number("head_dim") + 2 * row.number("n_groups") * row.number("d_state")
     x = TensorSpec((tokens, channels), "bf16")

@@ -13,7 +13,7 @@ from estimator.model.tracing.notices import notices_pass
 try:
     from transformers.initialization import no_init_weights
 except ImportError:  # before version 5
-    from transformers.modeling_utils import no_init_weights
+    from transformers.modeling_utils import no_init_weights  # type: ignore[attr-defined, no-redef]
 
 # in the order in which they are asked: what could also be run as a decoder is an encoder unless its configuration says decoder
 HEADS = (

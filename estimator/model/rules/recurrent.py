@@ -54,3 +54,18 @@ _cell_rule("aten._thnn_fused_lstm_cell", "cx", "lstm")
 _cell_rule("aten._thnn_fused_lstm_cell_backward_impl", "cx", "lstm_backward")
 _cell_rule("aten._thnn_fused_gru_cell", "hx", "gru")
 _cell_rule("aten._thnn_fused_gru_cell_backward", "grad_hy", "gru_backward")
+
+
+@rule("est.state_pass", kind="recurrence")
+def state_pass(op: Signature) -> Work:
+    """A linear recurrence handed from chunk to chunk: each reads its tokens against the state, then adds its own outer products.
+
+    `state` is (sequences × heads, K, V); `steps` chunks of `chunk` tokens follow one another in each.
+    """
+    states, keys, values = op["state"].shape
+    chunks = states * op["steps"]
+    return moved(
+        op,
+        products=(MatrixProduct(chunks, op["chunk"], values, keys), MatrixProduct(chunks, keys, values, op["chunk"])),
+        vector=chunks * keys * values,  # the state decays once a chunk
+    )

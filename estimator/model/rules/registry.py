@@ -18,7 +18,7 @@ from estimator.errors import InvalidSetting
 from estimator.model.rules.access import bytes_moved
 from estimator.model.work import Dim, Kernel, MatrixProduct, Signature, Work
 
-KINDS = ("matmul", "attention", "convolution", "pointwise", "reduction", "gather", "copy", "creation", "optimizer", "unknown")
+KINDS = ("matmul", "attention", "convolution", "pointwise", "reduction", "gather", "copy", "recurrence", "creation", "optimizer", "unknown")
 FLOATING = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp4")
 REAL_FORMAT = {"complex64": "fp32", "complex128": "fp64"}
 

@@ -12,10 +12,9 @@ import numpy as np
 from estimator.hardware.power_many import idle_power_many
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
-from estimator.run.phase import Basis
-from estimator.run.uncertainty_propagation import price_many, quantities_of
+from estimator.run.uncertainty_propagation import bases_of, price_many, quantities_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
-from estimator.validation.prediction import Prediction, Steady, merged
+from estimator.validation.prediction import Prediction, merged
 
 Array = np.ndarray
 Figures = dict[str, Array]
@@ -68,7 +67,7 @@ def steady_figures(profile: Any) -> Callable[[Mapping[str, Any], int], Figures]:
 
 def phase_figures(prediction: Prediction, seconds: float | None) -> Callable[[Mapping[str, Any], int], Figures]:
     """Time, energy, and energy in the measured `seconds` per unit; each is what was predicted, times how the arrays move."""
-    bases = [phase.basis for phase in prediction.phases if phase.basis is not None]
+    bases = bases_of(prediction.phases)
     quantities = quantities_of(bases[0])
     given = _given(prediction, seconds) if seconds and prediction.units else None
 
@@ -105,11 +104,3 @@ def _spread(work: WorkMany, size: int) -> WorkMany:
         np.broadcast_to(part, (1, size)) for part in (work.cycles, work.memory_seconds, work.overhead, work.interval)
     )
     return WorkMany(work.launches, cycles, memory, overhead, interval, work.events)
-
-
-def usable(prediction: Prediction | Steady) -> bool:
-    """Whether a prediction holds what it was priced from, all on one profile."""
-    if isinstance(prediction, Steady):
-        return True
-    bases: list[Basis | None] = [phase.basis for phase in prediction.phases]
-    return all(basis is not None and basis.stack is not None for basis in bases)

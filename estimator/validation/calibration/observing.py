@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from estimator.errors import EstimatorError
 from estimator.hardware.catalogue import find_profile
 from estimator.hardware.schema import Profile
 from estimator.run.stack import Stack
+from estimator.run.uncertainty_propagation import bases_of
 from estimator.validation.calibration.constants import Constant, constants, stack_constants, within
-from estimator.validation.calibration.observation import Observation, phase_figures, steady_figures, usable
+from estimator.validation.calibration.observation import Observation, phase_figures, steady_figures
 from estimator.validation.evaluate import labels, predict
 from estimator.validation.hardware import profile_name, profile_of
 from estimator.validation.prediction import Prediction, Steady
@@ -44,11 +47,11 @@ def _usable(rows: Iterable[Row], hardware: Sequence[str], anywhere: bool) -> Ite
             device = find_profile(profile_name(row.text("hardware")))
             if row.apart or not within(device, hardware):
                 continue
-            prediction = predict(row)
-            found = _observed(row, prediction, profile_of(row), anywhere) if usable(prediction) else None
+            found = _observed(row, predict(row), profile_of(row), anywhere)
+            errors = list(found.observation.errors({}).values())
         except EstimatorError:
             continue  # `validate` says which rows cannot be predicted, and why
-        if found and found.observation.measured:
+        if errors and np.isfinite(errors).all():
             yield found
 
 
@@ -56,8 +59,8 @@ def _observed(row: Row, prediction: Prediction | Steady, profile: Profile, anywh
     device = find_profile(profile_name(row.text("hardware")))
     moving = constants(device, profile.quantities(), anywhere)
     stack: Stack | None = None
-    if isinstance(prediction, Prediction) and prediction.phases[0].basis:
-        stack = prediction.phases[0].basis.stack
+    if isinstance(prediction, Prediction):
+        stack = bases_of(prediction.phases)[0].stack
         moving += stack_constants(stack.name, stack.quantities()) if stack else []
     seconds = row.given_time if row.text("unit") != "second" else None
     figures = steady_figures(profile) if isinstance(prediction, Steady) else phase_figures(prediction, seconds)
