@@ -8,14 +8,18 @@ from tabulate import tabulate
 from estimator.api import estimate
 from estimator.cli import COMMANDS
 from estimator.errors import InvalidSetting
+from estimator.hardware.cluster import list_clusters
 from estimator.run.parallel import Parallel
+from estimator.run.practice import list_practices
 from estimator.run.serving import Serving
 from estimator.run.settings import OPTIMIZERS, Inference, Training
+from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SHARDING, TRAINABLE
 from estimator.units import format_si
 
 EXAMPLES = """examples:
   python -m estimator llama-3.1-8b --hw H100 --batch 8
   python -m estimator gpt2 --hw A100 --train --batch 8 --steps 1000
+  python -m estimator llama-2-70b --hw A100 --train --tokens 2e12 --global-batch 1024 --devices 1024 --facility hyperscale
   python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component
   python -m estimator llama-3.1-8b --hw H100 --serve --concurrency 64
   python -m estimator llama-3.1-70b --hw H100 --tensor 4 --serve --rate 5 --prompt-tokens 600 --output-tokens 400"""
@@ -57,25 +61,34 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--rate", type=float, metavar="R", help="requests a second that arrive at all replicas, instead of --concurrency")
     add("--cached-share", type=float, metavar="S", help="share of the prompt tokens found in a prefix cache (default: 0)")
     add("--replicas", type=int, metavar="N", help="copies of the model (default: 1)")
-    add = parser.add_argument_group("devices").add_argument
-    for name, text in PARALLEL.items():
-        add(f"--{name}", type=int, default=1, metavar="N", help=f"{text} (default: 1)")
     add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
     add("--sequence-tokens", type=int, metavar="N", help=f"length of a training sequence (default: {Training.sequence_tokens})")
+    add("--tokens", type=float, metavar="N", help="tokens of the whole run, in place of --steps")
+    add("--global-batch", type=int, metavar="N", help="samples of one optimizer step on all devices")
+    add("--precision", metavar="FORMAT", help=f"{', '.join(PRECISIONS)} (default: as the model is)")
+    add("--recompute", metavar="WHAT", help=f"activations computed again: {', '.join(RECOMPUTE)} (default: none)")
+    add("--sharding", metavar="HOW", help=f"what replicas share: {', '.join(SHARDING)} (default: none)")
+    add("--trainable", metavar="WHAT", help=f"{', '.join(TRAINABLE)} (default: all)")
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: {Training.optimizer})")
+
+    add = parser.add_argument_group("many devices and what stands around them").add_argument
+    add("--devices", type=int, metavar="N", help="spread a training run over as many, in the fastest layout that fits")
+    for degree in DEGREES:
+        add(f"--{degree}", type=int, metavar="N", help=f"degree of {degree} parallelism (default: 1)")
+    add("--cluster", metavar="NAME", help=f"nodes and network: {', '.join(list_clusters())}")
+    add("--practice", metavar="NAME", help=f"what training runs lose: {', '.join(list_practices())}")
+    add("--facility", metavar="PLACE", help="add what stands around the devices: average, hyperscale, laboratory or wall")
 
 
 INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests")
-TRAINING = ("batch", "steps", "sequence_tokens", "optimizer")
+TRAINING = (
+    "batch", "steps", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute", "sharding", "trainable",
+)  # fmt: skip
+DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
+PLACES = ("devices", "cluster", "practice", "facility")
 SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests")
-PARALLEL = {
-    "tensor": "ranks that cut every layer by heads and columns",
-    "pipeline": "stages, each with a share of the layers",
-    "data": "ranks with batches of their own",
-    "expert": "ranks that the experts of a mixture are spread over",
-}
 
 
 def run_of(options: dict[str, Any]) -> Inference | Training | Serving | None:
@@ -98,16 +111,16 @@ def run_of(options: dict[str, Any]) -> Inference | Training | Serving | None:
 
 
 def parallel_of(options: dict[str, Any]) -> Parallel | None:
-    """How the run is spread over devices, None for one."""
-    degrees = {name: options[name] for name in PARALLEL}
-    return Parallel(**degrees) if set(degrees.values()) != {1} else None
+    """The layout that the options describe, None where they say nothing."""
+    degrees = {name: options[name] for name in DEGREES if options[name] is not None}
+    return Parallel(**degrees) if degrees else None
 
 
 def run(given: list[str]) -> int:
     """Estimate one run and print it."""
     options = vars(_parser().parse_args(given))
-    shared = {name: options[name] for name in ("stack", "weights", "routing")}
-    result = estimate(options["model"], hw=options["hw"], run=run_of(options), parallel=parallel_of(options), **shared)
+    shared = {name: options[name] for name in ("stack", "weights", "routing", *PLACES)} | {"parallel": parallel_of(options)}
+    result = estimate(options["model"], hw=options["hw"], run=run_of(options), **shared)
     if options["json"]:
         print(result.to_json())
     elif options["by"]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import diffusion, kernels, microbench, paced, serving, steps, training
+from estimator.validation import diffusion, kernels, microbench, paced, serving, steps, training, training_runs
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -44,7 +44,7 @@ SUITES = (
           "inference"),
     Suite("systems", {"inference": _later("power at the wall of a whole system: hosts are not in the estimate yet"),
                       "host_power": _later("host power: hosts are not in the estimate yet")}, ("hardware", "task"), "system"),
-    Suite("training-runs", {"training_run": _later("many devices: parallel training is not predicted yet")}, ("source",), "training-run"),
+    Suite("training-runs", {"training_run": training_runs.predict}, ("source",), "training-run"),
 )  # fmt: skip
 BY_KIND = {kind: suite for suite in SUITES for kind in suite.kinds}
 NAMES = tuple(suite.name for suite in SUITES)
