@@ -53,6 +53,8 @@ class Stack(Section):
     element_ops: Number | None = None
     strided_element_ops: Number | None = None
     pixel_seconds: Second | None = None
+    picture_input: Second | None = None
+    exchange_interval: Second | None = None
     engine: Engine | None = None
 
 
@@ -75,8 +77,14 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
         "memory_share": _memory_share(kind, stack),
         "overlap": stack.softmax_overlap if kind == "attention" else 1.0,
         "overhead": stack.kernel_overhead,
-        "interval": stack.launch_interval,
+        "interval": _interval(kind, stack),
     }
+
+
+def _interval(kind: str, stack: Stack) -> float:
+    """Seconds that the host takes from one launch to the next; calling other devices may take it longer."""
+    own = stack.exchange_interval if kind == "communication" else None
+    return stack.launch_interval if own is None else own
 
 
 def _memory_share(kind: str, stack: Stack) -> Any:
