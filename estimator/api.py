@@ -117,7 +117,8 @@ def sweep(
     """
     parts = [hw] if isinstance(hw, (str, Path, Mapping, Profile)) else list(hw)
     choices = {
-        name: [value] if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__") else list(value) for name, value in grids.items()
+        name: [value] if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__") else list(value)
+        for name, value in grids.items()
     }
     subject = load_architecture(model) if isinstance(model, str) else model
     made = run or (Diffusion if isinstance(subject, Architecture) and subject.kind == "diffusion" else Inference)

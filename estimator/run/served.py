@@ -20,6 +20,7 @@ from estimator.run.stack import Stack, engine_of
 from estimator.run.steady import Steady, total_energy, total_time
 
 IDLE = "idle"
+ROUNDING = 2**-20  # exact: moments without requests that are too few to show
 ROUNDS = 40  # exact: bisections of the requests in flight
 SHARES = (0.5, 0.9, 0.99)  # exact: the percentiles that buyers ask for
 
@@ -52,7 +53,7 @@ def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, par
         present = 1.0 if run.request_rate is None else 1 - exp(-steady.arrived)
         count = share * seconds * present / steady.step_seconds
         phases += steady.phases(count, devices)
-        if present < 1:
+        if present < 1 - ROUNDING:
             phases.append(_idle(profile, stack, share * seconds * (1 - present), devices))
     asleep = sum(share for share, steady in states if steady is None)
     if asleep and not run.scale_to_zero:
