@@ -18,9 +18,9 @@ from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
-def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
-    """What one launch of `kernel` asks of the chip under a software stack."""
-    work = work_of(kernel)
+def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None = None) -> Demand:
+    """What one launch of `kernel` asks of the chip under a software stack; `known` is its work where the caller has it already."""
+    work = work_of(kernel) if known is None else known
     if is_depthwise(kernel):
         return _depthwise(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)

@@ -16,6 +16,7 @@ from estimator.model.work import Kernel
 class Engine(Section):
     """What a serving engine adds: its scheduler beside the device, its sampler, and how it runs the products of experts."""
 
+    launch_interval: Second
     host_step: Second
     host_sequence: Second
     sampling_bytes: Byte
