@@ -30,6 +30,12 @@ HELD_OUT = {
         num_hidden_layers=2, hidden_size=1024, ffn_dim=4096, num_attention_heads=16, vocab_size=32000, word_embed_proj_dim=1024)),
     "whisper": (SPEECH, transformers.WhisperForConditionalGeneration, transformers.WhisperConfig(**WHISPER)),
     "convnext": (IMAGE, transformers.ConvNextForImageClassification, transformers.ConvNextConfig(num_labels=1000)),
+    "gpt-neox": (TEXT, transformers.GPTNeoXForCausalLM, transformers.GPTNeoXConfig(
+        num_hidden_layers=2, hidden_size=1024, intermediate_size=4096, num_attention_heads=16, vocab_size=32000)),
+    "olmo-2": (TEXT, transformers.Olmo2ForCausalLM, transformers.Olmo2Config(**LLAMA)),
+    "regnet": (IMAGE, transformers.RegNetForImageClassification, transformers.RegNetConfig(num_labels=1000)),
+    "swin": (IMAGE, transformers.SwinForImageClassification, transformers.SwinConfig(
+        num_labels=1000, depths=[1, 1, 1, 1], drop_path_rate=0.0, attn_implementation="eager")),
 }  # fmt: skip
 
 

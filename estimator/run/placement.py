@@ -11,6 +11,7 @@ from estimator.run.layout import best_layout
 from estimator.run.parallel import Parallel
 from estimator.run.phase import COMMUNICATION
 from estimator.run.plan import Plan
+from estimator.run.practice import Practice
 from estimator.run.repeat import joules, seconds
 from estimator.run.settings import Training
 from estimator.run.training_parallel import Site
@@ -27,7 +28,7 @@ def placed(
     parallel: Parallel | None,
     devices: int | None,
     cluster: str | None,
-    practice: str | None,
+    practice: str | Practice | None,
 ) -> tuple[Training, Site]:
     """The run and the site as given; `devices` without a layout get the fastest one that fits, and the run its micro-batch."""
     if devices is not None:

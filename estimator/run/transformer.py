@@ -16,7 +16,7 @@ GROUPED = "est.grouped_mm"
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a model: `width` of the residual stream, `heads` of queries, `experts` in a layer and the weights in them all."""
+    """Sizes of a model: `width` of the residual stream, `heads` of queries (0: not told), `experts` in a layer, weights in all experts."""
 
     model: Architecture
     layers: int
@@ -44,7 +44,7 @@ def shape_of(model: Architecture) -> Shape:
         model=model,
         layers=max(len(layers), 1),
         width=_width(kernels),
-        heads=int(queries[0]) if queries else 1,
+        heads=int(queries[0]) if queries else 0,
         experts=int(weights[0][0][0]) if weights else 1,
         expert_parameters=float(sum(prod(shape) * count for shape, count in weights)),
         expert_layers=len({layer for kernel in grouped for layer in kernel.layers}),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from estimator.errors import EstimatorError
+from estimator.units import SECONDS_PER_HOUR
 
 NEEDED = ("row_id", "kind", "hardware", "unit")
 MEASURED = ("energy_j_per_unit", "time_s_per_unit", "avg_power_w")
@@ -82,8 +83,11 @@ class Row:
     @property
     def time(self) -> float | None:
         """Measured seconds per unit; None where none were measured, or where the unit is the second itself."""
-        known = self.text("unit") != "second" and self.text("time_s_per_unit")
-        return self.positive("time_s_per_unit") if known else None
+        if self.text("unit") == "second":
+            return None
+        if not self.text("time_s_per_unit") and self.text("accel_hours"):
+            return self.positive("accel_hours") * SECONDS_PER_HOUR  # of all devices together
+        return self.positive("time_s_per_unit") if self.text("time_s_per_unit") else None
 
     @property
     def energy(self) -> float | None:

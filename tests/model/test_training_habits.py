@@ -114,8 +114,22 @@ def test_an_operation_of_one_s_own_needs_five_lines():
         del RULES["mylib.swiglu"]
 
 
+def packed(model, kind):
+    return torch.ao.quantization.quantize_dynamic(model, {kind}, dtype=torch.qint8)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-def test_packed_modules_of_torch_say_how_to_count_them():
-    packed = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(D, D)), {nn.Linear}, dtype=torch.qint8)
-    with pytest.raises(TraceError, match=r"quantized.linear_dynamic.* in module '0' .*trace the float module and `quantize` the trace"):
-        trace(packed, tokens())
+def test_dynamically_quantised_layers_multiply_in_int8():
+    model = packed(nn.Sequential(nn.Linear(D, 3 * D), nn.ReLU(), nn.Linear(3 * D, D, bias=False)), nn.Linear)
+    traced = trace(model, tokens())
+    products = [signature for signature in traced.signatures if signature.op == "aten._int_mm"]
+    assert traced.matmul_flop == 2 * product(2 * 16, D, 3 * D)
+    assert [signature["mat2"].bytes for signature in products] == [3 * D * D, 3 * D * D]  # one byte a weight
+    assert traced.coverage.unknown == ()
+    assert f"int8 weight of ({3 * D}, {D}) in '0' is no parameter of the module" in traced.decisions
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_other_packed_modules_of_torch_say_how_to_count_them():
+    with pytest.raises(TraceError, match=r"quantized.* trace the float module and `quantize` the trace"):
+        trace(packed(nn.Sequential(nn.LSTM(D, D)), nn.LSTM), tokens())

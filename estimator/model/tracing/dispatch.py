@@ -32,6 +32,7 @@ class Recorder(TorchDispatchMode):
         self.calls: list[tuple[int, str, str, tuple[int, ...], tuple[int, ...]]] = []
         self.decisions: dict[str, None] = {}  # in order, without repetition
         self.recording, self.balanced_routing, self.routed = True, balanced_routing, False
+        self.unpacked: dict[Any, tuple[torch.Tensor, torch.Tensor | None]] = {}  # weights that script objects hide
         self._operators: dict[Any, Operator] = {}
 
     def operator(self, func: Any) -> Operator:

@@ -9,7 +9,7 @@ VALUES = (
 READS = ("meta device type tensor to numpy", "tolist() shouldn't be called", "cannot be called on meta", "Cannot copy out of meta tensor")
 ADVICE = (
     ("FlexAttention", "Use scaled_dot_product_attention (for models of transformers attn_implementation='sdpa')."),
-    ("quantized::", "Modules of torch.ao.quantization hide their weights: trace the float module and `quantize` the trace."),
+    ("quantized", "Modules of torch.ao.quantization hide their weights: trace the float module and `quantize` the trace."),
     ("Sparse", "Sparse layouts are not supported: use dense tensors (for embeddings sparse=False)."),
     ("", "Check the shapes and dtypes of the inputs given to trace(), and that the model runs on the meta device."),
 )
@@ -40,7 +40,8 @@ def explain(error: BaseException) -> TraceError:
     if any(read in text for read in READS):
         return NeedsValue(op or "a read of values (.tolist(), .numpy(), …)", path)
     if op and isinstance(error, NotImplementedError) and "meta" in text.lower():
-        way = "Register one with torch.library.register_fake, compute it outside the model, or replace the operation."
+        register = "Register one with torch.library.register_fake, compute it outside the model, or replace the operation."
+        way = next((advice for word, advice in ADVICE if word and word in op), register)
         return TraceError(f"{op}{shapes} in {place(path)} has no meta kernel, so its output shape is unknown. {way}")
     where = f"{op}{shapes} in {place(path)}" if op else place(path)
     advice = next(advice for word, advice in ADVICE if word in text)

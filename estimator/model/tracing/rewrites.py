@@ -8,6 +8,7 @@ import torch
 from estimator.errors import TraceError
 from estimator.model.tracing.failures import NeedsValue, place
 from estimator.model.tracing.opaque import scaled_dot_product_attention
+from estimator.model.tracing.quantised import linear_dynamic
 from estimator.model.tracing.signatures import call_key
 
 aten = torch.ops.aten
@@ -122,6 +123,7 @@ REWRITES: dict[str, Rewrite] = {
     "transformers::grouped_mm_fallback": _grouped_fallback,
     "transformers::grouped_mm_fallback_backward": _grouped_fallback_backward,
     "est::kv_append": _kv_append,
+    "quantized::linear_dynamic": linear_dynamic,
     "aten::_to_copy": _to_copy,
     "aten::_pack_padded_sequence": _pack_padded_sequence,
 }
