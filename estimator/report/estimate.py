@@ -9,6 +9,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from estimator.errors import EstimatorError
+from estimator.report.exports import Exports
 from estimator.report.rows import grouped
 from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
 from estimator.run.facility import Footprint
@@ -33,7 +34,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Exports):
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
     `tokens`, `samples`, `steps` and `media_seconds` (of video or sound) are 0 where the run has none. `coverage` maps each operation

@@ -51,6 +51,11 @@ def _layer_of(module: str) -> str:
     return module if index is None else ".".join(parts[: index + 1])
 
 
+def kernel_name(phase: Phase, entry: Entry) -> str:
+    """What `rows("kernel")` calls a kernel: phase, module and operation."""
+    return f"{phase.name}: {entry.module if entry.layers else _modules(entry)[0]}: {entry.name}"
+
+
 def _shared(names: list[str]) -> Iterator[tuple[str, float]]:
     return ((name, 1 / len(names)) for name in names)
 
@@ -60,7 +65,7 @@ _NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
     "module": lambda phase, entry: _shared(_modules(entry)),
     "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
     "op": lambda phase, entry: [(entry.name, 1.0)],
-    "kernel": lambda phase, entry: [(f"{phase.name}: {_modules(entry)[0] if not entry.layers else entry.module}: {entry.name}", 1.0)],
+    "kernel": lambda phase, entry: [(kernel_name(phase, entry), 1.0)],
     "bound": lambda phase, entry: [(entry.bound, 1.0)],
 }
 

@@ -158,7 +158,7 @@ def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
 def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
     running = load.duration.running(point.clock) * point.stretch
-    energy, events = _joules(load.counts, running, seconds, profile, point)
+    energy, events = joules_of(load.counts, running, seconds, profile, point)
     n = load.launches
     return Entry(
         name=item.name,
@@ -176,7 +176,7 @@ def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> 
     )
 
 
-def _joules(counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint) -> tuple[Counts, Counts]:
+def joules_of(counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint) -> tuple[Counts, Counts]:
     """Joules and event counts of one launch, its share of the static power included, by (component, event)."""
     per_event = event_energy(profile, point.voltage)
     still = static_power(profile, point.clock, point.voltage, point.temperature)
