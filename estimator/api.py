@@ -107,6 +107,7 @@ def sweep(
     run: type[Run] | None = None,
     *,
     stack: str | None = None,
+    parallel: Parallel | None = None,
     **grids: Any,
 ) -> list[dict[str, Any]]:
     """Estimates over the product of hardware and settings of `run` (by default as for `estimate`): each grid a value or a sequence.
@@ -116,14 +117,15 @@ def sweep(
     """
     parts = [hw] if isinstance(hw, (str, Path, Mapping, Profile)) else list(hw)
     choices = {
-        name: [value] if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") else list(value) for name, value in grids.items()
+        name: [value] if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__") else list(value)
+        for name, value in grids.items()
     }
     subject = load_architecture(model) if isinstance(model, str) else model
     made = run or (Diffusion if isinstance(subject, Architecture) and subject.kind == "diffusion" else Inference)
     rows = []
     for part, *values in product(parts, *choices.values()):
         settings = {name: getattr(value, "item", lambda value=value: value)() for name, value in zip(choices, values)}
-        answer = estimate(subject, part, made(**settings), stack=stack)
+        answer = estimate(subject, part, made(**settings), stack=stack, parallel=parallel)
         rows.append({"hw": load_profile(part).name, **settings, "estimate": answer, **answer.figures()})
     return rows
 

@@ -11,6 +11,7 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.cluster import list_clusters
 from estimator.run.parallel import Parallel
 from estimator.run.practice import list_practices
+from estimator.run.serving import Serving
 from estimator.run.settings import OPTIMIZERS, Inference, Training
 from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SHARDING, TRAINABLE
 from estimator.units import format_si
@@ -19,7 +20,9 @@ EXAMPLES = """examples:
   python -m estimator llama-3.1-8b --hw H100 --batch 8
   python -m estimator gpt2 --hw A100 --train --batch 8 --steps 1000
   python -m estimator llama-2-70b --hw A100 --train --tokens 2e12 --global-batch 1024 --devices 1024 --facility hyperscale
-  python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component"""
+  python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component
+  python -m estimator llama-3.1-8b --hw H100 --serve --concurrency 64
+  python -m estimator llama-3.1-70b --hw H100 --tensor 4 --serve --rate 5 --prompt-tokens 600 --output-tokens 400"""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +47,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a bundled architecture, such as llama-3.1-8b; `python -m estimator models` lists them")
     add("--hw", default="H100", help="hardware: a name, an alias or a TOML file (default: %(default)s)")
     add("--batch", type=int, metavar="N", help="sequences or samples together (default: 1)")
-    add("--stack", metavar="NAME", help="software: eager, compiled or serving (default: serving for generation, else eager)")
+    add("--stack", metavar="NAME", help="software: eager, compiled, serving or vllm-0.5 (default: serving for generation, else eager)")
     add("--routing", default="balanced", metavar="HOW", help="how tokens spread over experts: balanced or zipf")
     add = parser.add_argument_group("inference").add_argument
     add("--prompt-tokens", type=int, metavar="N", help=f"of each sequence (default: {Inference.prompt_tokens})")
@@ -52,6 +55,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--cached-tokens", type=int, metavar="N", help="prompt tokens found in a prefix cache (default: 0)")
     add("--requests", type=int, metavar="N", help="how often it is all repeated (default: 1)")
     add("--weights", metavar="FORMAT", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4 (default: as the model is)")
+    add = parser.add_argument_group("serving").add_argument
+    add("--serve", action="store_true", help="batch requests continuously, in the steady state")
+    add("--concurrency", type=float, metavar="N", help=f"requests in flight on each replica (default: {Serving.usual_concurrency})")
+    add("--rate", type=float, metavar="R", help="requests a second that arrive at all replicas, instead of --concurrency")
+    add("--cached-share", type=float, metavar="S", help="share of the prompt tokens found in a prefix cache (default: 0)")
+    add("--replicas", type=int, metavar="N", help="copies of the model (default: 1)")
     add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
@@ -79,17 +88,26 @@ TRAINING = (
 )  # fmt: skip
 DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
 PLACES = ("devices", "cluster", "practice", "facility")
+SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests")
 
 
-def run_of(options: dict[str, Any]) -> Inference | Training | None:
-    """The run that the options describe, None where they say nothing; raises `InvalidSetting` for one of the other kind."""
-    mine, other = (TRAINING, INFERENCE) if options["train"] else (INFERENCE, TRAINING)
-    stray = [name for name in other if name not in mine and options[name] is not None]
-    if stray:
-        raise InvalidSetting(f"--{stray[0].replace('_', '-')} does not go {'with' if options['train'] else 'without'} --train")
+def run_of(options: dict[str, Any]) -> Inference | Training | Serving | None:
+    """The run that the options describe, None where they say nothing; raises `InvalidSetting` for one of another kind."""
+    if options["train"] and options["serve"]:
+        raise InvalidSetting("--serve does not go with --train")
+    kinds = {"train": TRAINING, "serve": SERVING, "": INFERENCE}
+    chosen = next(name for name in kinds if not name or options[name])
+    mine = kinds.pop(chosen)
+    for flag, other in kinds.items():
+        for name in other:
+            if name not in mine and options[name] is not None:
+                with_or_without = f"with --{chosen}" if chosen else f"without --{flag}"
+                raise InvalidSetting(f"--{name.replace('_', '-')} does not go {with_or_without}")
     settings = {name: options[name] for name in mine if options[name] is not None}
-    kind = Training if options["train"] else Inference
-    return kind(**settings) if settings or options["train"] else None
+    if chosen == "serve":
+        return Serving(**{"request_rate" if name == "rate" else name: value for name, value in settings.items()})
+    kind = Training if chosen else Inference
+    return kind(**settings) if settings or chosen else None
 
 
 def parallel_of(options: dict[str, Any]) -> Parallel | None:

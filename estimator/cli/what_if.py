@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from estimator.api import estimate
-from estimator.cli.estimate import add_run_options, run_of
+from estimator.cli.estimate import add_run_options, parallel_of, run_of
 from estimator.errors import InvalidSetting
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
@@ -50,7 +50,7 @@ def run(given: list[str]) -> int:
     model, profile, settings = load_architecture(options["model"]), load_profile(options["hw"]), run_of(options)
 
     def price(subject: Architecture, part: Profile) -> Estimate:
-        return estimate(subject, part, settings, stack=options["stack"])
+        return estimate(subject, part, settings, stack=options["stack"], parallel=parallel_of(options))
 
     usual = price(model, profile)
     rows = list(changes(usual, model, profile, price, node=options["node"]))

@@ -18,9 +18,9 @@ from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
-def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
-    """What one launch of `kernel` asks of the chip under a software stack."""
-    work = work_of(kernel)
+def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None = None) -> Demand:
+    """What one launch of `kernel` asks of the chip under a software stack; `known` is its work where the caller has it already."""
+    work = work_of(kernel) if known is None else known
     if is_depthwise(kernel):
         return _depthwise(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
@@ -31,6 +31,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack) -> Demand:
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0
+    if promoted and kernel.signatures[0].op in GROUPED:
+        promoted *= max(1.0, tiling.slots / (work.tensor_flop / 2))  # rows that only fill a tile are scaled too
     # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included, and of masked parts of blocks
     fused = kernel.kind == "attention" and bool(work.products)
     blocks = attention_blocks(kernel, work, profile) if fused else WHOLE

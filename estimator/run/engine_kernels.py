@@ -22,19 +22,30 @@ SHARED = "shared"  # in the names of experts that every token meets
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step computes: `decoding` sequences with `context` cached tokens, and `prompts` chunks of `new` tokens that follow
-    `cached` tokens each."""
+    """What one step computes: `queries` tokens for each of `decoding` sequences with `context` cached tokens, and `prompts` chunks of
+    `new` tokens that follow `cached` tokens each."""
 
     decoding: float
     context: Lengths
     prompts: float = 0.0
     new: float = 0.0
     cached: float = 0.0
+    queries: float = 1.0
 
     @property
     def rows(self) -> float:
         """Tokens that pass through the layers."""
-        return self.decoding + self.prompts * self.new
+        return self.decoding * self.queries + self.prompts * self.new
+
+    @property
+    def logits(self) -> float:
+        """Tokens that reach the head."""
+        return self.decoding * self.queries + self.prompts
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that the prompts bring."""
+        return self.prompts * self.new / self.rows
 
 
 class Engine:
@@ -70,8 +81,8 @@ class Engine:
 
     def kernels(self, batch: Batch, replicas: int = 1) -> tuple[tuple[Kernel, float], ...]:
         """Kernels of a step, each with the share of it that the prompts cause; experts see the rows of `replicas` data-parallel ranks."""
-        share = 1 - batch.decoding / batch.rows
-        sizes = {"rest": batch.rows, "experts": batch.rows * replicas, "attention": batch.decoding, "head": batch.decoding + batch.prompts}
+        share = batch.share
+        sizes = {"rest": batch.rows, "experts": batch.rows * replicas, "attention": batch.decoding, "head": batch.logits}
         shares = {"head": batch.prompts / sizes["head"]}
         context = batch.context.classes() if self.windowed else [(batch.context.mean, 1.0)]
         made = {name: iter(self._at(name, batch=sizes[name], past=batch.context.mean)) for name in self.parts if sizes.get(name)}
@@ -84,7 +95,7 @@ class Engine:
         steps: list[tuple[Kernel, float]] = []
         for name in self.order:
             if name == "attention":
-                steps += [(kernel, 0.0) for kernel in next(cached, ())]
+                steps += [(_of_queries(kernel, batch.queries), 0.0) for kernel in next(cached, ())]
                 steps += [(kernel, 1.0) for kernel in islice(new, 1)]
             elif sizes[name]:
                 steps.append((next(made[name]), shares.get(name, share)))
@@ -98,6 +109,22 @@ class Engine:
 def _in_part(same: Sequence[Kernel], weights: Sequence[float]) -> list[Kernel]:
     """One launch over sequences of unequal lengths, as so many parts of launches over equal ones: a window cuts only the long ones."""
     return [replace(kernel, count=kernel.count * weight) for kernel, weight in zip(same, weights)]
+
+
+def _of_queries(kernel: Kernel, queries: float) -> Kernel:
+    """Attention of several new tokens of each sequence at once, as a draft's proposals are checked: the cache is read once for all."""
+    if queries == 1:
+        return kernel
+
+    def more(signature: Signature) -> Signature:
+        arguments = tuple((name, _wider(value, queries) if name == "query" else value) for name, value in signature.arguments)
+        return replace(signature, arguments=arguments, outputs=tuple(_wider(out, queries, len(out.shape) - 2) for out in signature.outputs))
+
+    return replace(kernel, signatures=tuple(map(more, kernel.signatures)), reads=None, writes=None)
+
+
+def _wider(spec: TensorSpec, times: float, axis: int = 2) -> TensorSpec:
+    return replace(spec, shape=(*spec.shape[:axis], spec.shape[axis] * times, *spec.shape[axis + 1 :]))
 
 
 def _after_cached(kernel: Kernel, batch: Batch) -> Kernel:

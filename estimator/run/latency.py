@@ -6,8 +6,8 @@ Spread = list[tuple[float, float]]  # (weight, seconds)
 
 
 def between_tokens(steady: Steady) -> Spread:
-    """Seconds between two tokens of a sequence: those of the steps, each kind as often as it happens."""
-    return steady.step_times
+    """Seconds between two tokens of a sequence: those of the steps, each kind as often as it happens; a draft yields several in each."""
+    return [(share, seconds / steady.mix.yielded) for share, seconds in steady.step_times]
 
 
 def to_first_token(steady: Steady) -> Spread:

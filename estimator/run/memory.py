@@ -41,7 +41,7 @@ def cache_bytes(model: Architecture, tokens: float, parallel: Parallel) -> float
     return float(model.kv_bytes(tokens)) / ranks / parallel.pipeline
 
 
-def largest_batch(model: Architecture, run: Serving, profile: Profile, parallel: Parallel) -> float:
+def largest_batch(model: Architecture, run: Serving, profile: Profile, parallel: Parallel, draft: Architecture | None = None) -> float:
     """Requests of mean length whose caches fit beside the weights on one replica.
 
     Raises `InvalidSetting` where the weights leave no room for one request, naming how many devices would.
@@ -49,6 +49,8 @@ def largest_batch(model: Architecture, run: Serving, profile: Profile, parallel:
     room = run.memory_share * profile.memory.capacity - weight_bytes(model, parallel)
     tokens = run.prompts.mean + run.outputs.met / 2
     each = cache_bytes(model, tokens, parallel)
+    if draft is not None:
+        room, each = room - weight_bytes(draft, parallel), each + cache_bytes(draft, tokens, parallel)
     if room < each:
         need = weight_bytes(model, parallel) + each
         raise InvalidSetting(

@@ -87,7 +87,7 @@ def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, 
 def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
     """A kernel with its demand on the chip under a software stack."""
     work = work_of(kernel)
-    demand = demand_of(kernel, profile, stack)
+    demand = demand_of(kernel, profile, stack, work)
     return Asked(kernel.name, efficiency_class(kernel), demand, kernel.launches, kernel.module, kernel.layers, work.flop, work.matmul_flop)
 
 

@@ -1,24 +1,26 @@
 """A served model worked out: how many requests are in flight, what they cost, and what their callers notice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import exp, inf
 from statistics import fmean
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
-from estimator.model.architecture import Architecture
+from estimator.model.architecture import Architecture, load_architecture
 from estimator.run.latency import between_tokens, quantile, to_first_token
 from estimator.run.memory import largest_batch
 from estimator.run.parallel import Parallel
 from estimator.run.phase import HOST, WAITING, Asked, Phase, price_asked, repeated
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
-from estimator.run.stack import Stack
+from estimator.run.stack import Stack, engine_of
 from estimator.run.steady import Steady, total_energy, total_time
 
 IDLE = "idle"
+ROUNDING = 2**-20  # exact: moments without requests that are too few to show
 ROUNDS = 40  # exact: bisections of the requests in flight
 SHARES = (0.5, 0.9, 0.99)  # exact: the percentiles that buyers ask for
 
@@ -36,9 +38,13 @@ class Served:
 def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, parallel: Parallel) -> Served:
     """The phases that serve `run.requests` requests. Raises `InvalidSetting` for more than the memory, or the engine, can take."""
     _check_length(model, run)
+    if not run.cuda_graphs:  # each kernel is launched by the interpreter
+        stack = stack.model_copy(update={"launch_interval": engine_of(stack).launch_interval})
+    draft = load_architecture(run.draft) if run.draft is not None else None
     steps = Steps(model, profile, stack, parallel)
-    most = min(largest_batch(model, run, profile, parallel), float(run.max_num_seqs))
-    states = list(_states(steps, run, most))
+    proposing = Steps(draft, profile, stack, parallel) if draft is not None else None
+    most = min(largest_batch(model, run, profile, parallel, draft), float(run.max_num_seqs))
+    states = list(_states(partial(Steady, steps, run, draft=proposing), run, most))
     busy = [(share, steady) for share, steady in states if steady is not None]
     seconds = _duration(run, busy)
     phases: list[Phase] = []
@@ -47,7 +53,7 @@ def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, par
         present = 1.0 if run.request_rate is None else 1 - exp(-steady.arrived)
         count = share * seconds * present / steady.step_seconds
         phases += steady.phases(count, devices)
-        if present < 1:
+        if present < 1 - ROUNDING:
             phases.append(_idle(profile, stack, share * seconds * (1 - present), devices))
     asleep = sum(share for share, steady in states if steady is None)
     if asleep and not run.scale_to_zero:
@@ -56,7 +62,7 @@ def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, par
     return Served(tuple(phases), _figures(run, busy, phases, seconds, most, devices), notes=notes)
 
 
-def _states(steps: Steps, run: Serving, most: float) -> Iterator[tuple[float, Steady | None]]:
+def _states(state: Callable[[float], Steady], run: Serving, most: float) -> Iterator[tuple[float, Steady | None]]:
     """(share of the time, steady state) for each rate of the day; None where no request comes."""
     if run.request_rate is None:
         flight = float(run.concurrency if run.concurrency is not None else min(run.usual_concurrency, most))
@@ -65,21 +71,21 @@ def _states(steps: Steps, run: Serving, most: float) -> Iterator[tuple[float, St
                 f"concurrency={flight:g}: the key-value cache of {run.prompts.mean:g} + {run.outputs.mean:g} tokens a request has room for "
                 f"{most:.0f} at most; ask for that, or spread the model over more devices"
             )
-        yield 1.0, Steady(steps, run, flight)
+        yield 1.0, state(flight)
         return
     for hour in run.hourly:
         rate = run.request_rate * hour / run.replicas
-        yield 1 / len(run.hourly), (_at_rate(steps, run, rate, most) if rate else None)
+        yield 1 / len(run.hourly), (_at_rate(state, run, rate, most) if rate else None)
 
 
-def _at_rate(steps: Steps, run: Serving, rate: float, most: float) -> Steady:
+def _at_rate(state: Callable[[float], Steady], run: Serving, rate: float, most: float) -> Steady:
     """The steady state in which requests leave as fast as they come: in flight = rate × time of a request (Little, 1961)."""
 
     def excess(arrived: float) -> float:
-        return _with(steps, run, arrived).served - rate
+        return _with(state, arrived).served - rate
 
     if excess(most) < 0:
-        fastest = _with(steps, run, most).served * run.replicas
+        fastest = _with(state, most).served * run.replicas
         raise InvalidSetting(
             f"request_rate={run.request_rate:g} per second: {run.replicas} replicas with {most:.0f} requests in flight each "
             f"serve {fastest:.4g} at most; add replicas or devices, or raise max_num_seqs"
@@ -90,12 +96,12 @@ def _at_rate(steps: Steps, run: Serving, rate: float, most: float) -> Steady:
         low, high = (low, middle) if excess(middle) > 0 else (middle, high)
         if high - low <= high / 2**10:  # exact: a thousandth of a request is close enough
             break
-    return _with(steps, run, high)
+    return _with(state, high)
 
 
-def _with(steps: Steps, run: Serving, arrived: float) -> Steady:
+def _with(state: Callable[[float], Steady], arrived: float) -> Steady:
     """A steady state with `arrived` requests in flight on the mean, empty moments included; while there are any, there are more."""
-    steady = Steady(steps, run, max(arrived / (1 - exp(-arrived)), 1.0) if arrived else 1.0)
+    steady = state(max(arrived / (1 - exp(-arrived)), 1.0) if arrived else 1.0)
     steady.arrived = arrived
     return steady
 

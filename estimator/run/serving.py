@@ -70,6 +70,16 @@ class Serving:
         assert self.prompts and self.outputs  # raises for lengths that are none
 
     @property
+    def tokens_per_step(self) -> float:
+        """Mean tokens that a sequence gets in a step: 1, or as many of a draft's as are accepted in a row, and one more.
+
+        (1 - a^(k + 1)) / (1 - a) for k proposals accepted with probability a each (Leviathan, Kalman and Matias, ICML 2023, equation 1).
+        """
+        if self.draft is None:
+            return 1.0
+        return float(sum(self.acceptance**place for place in range(self.draft_tokens + 1)))
+
+    @property
     def prompts(self) -> Lengths:
         """Lengths of the prompts."""
         return lengths(self.prompt_tokens)

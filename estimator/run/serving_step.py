@@ -69,9 +69,8 @@ class Steps:
             item = asked(kernel, self.profile, self.stack)
             parts.append(Part(on_engine(item, kernel, tokens, self.parallel.expert, self.serves), share))
         parts += self._waiting(parts, kernels)
-        share = 1 - batch.decoding / batch.rows
-        exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.decoding + batch.prompts)
-        parts += [Part(exchanged(exchange, self.stack), share) for exchange in exchanges]
+        exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.logits)
+        parts += [Part(exchanged(exchange, self.stack), batch.share) for exchange in exchanges]
         return [*parts, self._sampling([kernel for kernel, _ in whole], batch)]
 
     def seconds(self, part: Part, clock: float | None = None) -> float:
@@ -96,7 +95,7 @@ class Steps:
 
     def _sampling(self, kernels: Sequence[Kernel], batch: Batch) -> Part:
         """Choosing the next tokens from the logits; every rank does it on all of them."""
-        rows = batch.decoding + batch.prompts
+        rows = batch.logits
         vocabulary = next((widths(k.signatures[0])[1] for k in reversed(kernels) if k.kind == "matmul"), 0)
         moved = rows * vocabulary * self.serves.sampling_bytes
         demand = Demand(l2_bytes=moved, memory_bytes=moved, vector_ops=rows * vocabulary, **terms("reduction", self.stack))

@@ -5,7 +5,7 @@ next step computes their prompts beside the decoding. Arrivals are Poisson: a st
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, sqrt
 from typing import NamedTuple
@@ -33,12 +33,13 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Mix:
-    """The steps of a rank with `decoding` sequences that get a token in each; shares of the steps that hold prompts."""
+    """The steps of a rank with `decoding` sequences that get `yielded` tokens in each; shares of the steps that hold prompts."""
 
     decoding: float
     chunks: tuple[Chunk, ...]
     context: Lengths
     cached: float
+    yielded: float = 1.0
 
     @property
     def pure(self) -> float:
@@ -61,7 +62,8 @@ def mix_of(run: Serving, flight: float) -> Mix:
 
 def _mix(run: Serving, decoding: float) -> Mix:
     prompts, outputs = run.prompts, run.outputs
-    arrivals = decoding / outputs.mean
+    yielded = run.tokens_per_step
+    arrivals = decoding * yielded / outputs.mean
     some = 1 - exp(-arrivals)  # share of steps in which at least one request arrives
     together = arrivals / some
     new = max(prompts.mean * (1 - run.cached_share), 1.0)
@@ -71,7 +73,7 @@ def _mix(run: Serving, decoding: float) -> Mix:
         spans = max(together * size / room, 1.0)
         chunks.append(Chunk(some * weight * spans, together / spans, size, spans))
     context = in_flight(prompts, outputs)
-    return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share)
+    return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share, yielded)
 
 
 def in_flight(prompts: Lengths, outputs: Lengths) -> Lengths:
@@ -95,8 +97,8 @@ def _classes(mean: float, spread: float) -> list[tuple[float, float]]:
 class Steady:
     """Everything about one replica with `flight` requests in flight: its mean step, what it costs and what it yields."""
 
-    def __init__(self, steps: Steps, run: Serving, flight: float) -> None:
-        self.steps, self.run, self.flight = steps, run, flight
+    def __init__(self, steps: Steps, run: Serving, flight: float, draft: Steps | None = None) -> None:
+        self.steps, self.run, self.flight, self.draft = steps, run, flight, draft
         self.arrived = 0.0  # requests in flight on the mean over empty moments too, where requests come at a rate
         parallel = steps.parallel
         self.ranks = parallel.data * parallel.pipeline  # groups of requests that are computed apart, or one after the other
@@ -105,19 +107,28 @@ class Steady:
     @property
     def tokens(self) -> float:
         """Output tokens of one step of all ranks."""
-        return self.mix.decoding * self.ranks
+        return self.mix.decoding * self.mix.yielded * self.ranks
 
     @cached_property
     def kinds(self) -> list[tuple[float, list[Part]]]:
         """Each kind of step with its share of all steps and its parts."""
         mix, kinds = self.mix, []
         if mix.pure:
-            kinds.append((mix.pure, self.steps.parts(Batch(max(mix.decoding, 1.0), mix.context))))
+            kinds.append((mix.pure, self._parts(Batch(max(mix.decoding, 1.0), mix.context))))
         for chunk in mix.chunks:
             others = mix.decoding - chunk.prompts
             batch = Batch(max(others, 1.0) if others > WHOLE else 0.0, mix.context, chunk.prompts, chunk.new, mix.cached)
-            kinds.append((chunk.share, self.steps.parts(batch)))
+            kinds.append((chunk.share, self._parts(batch)))
         return kinds
+
+    def _parts(self, batch: Batch) -> list[Part]:
+        """A step of the model; with a draft, the steps in which it proposes tokens, and one that checks them all."""
+        if self.draft is None:
+            return self.steps.parts(batch)
+        again = replace(batch, prompts=0.0, decoding=max(batch.decoding, 1.0))
+        proposals = [replace(part, asked=scaled(part.asked, self.run.draft_tokens - 1)) for part in self.draft.parts(again)]
+        checked = self.steps.parts(replace(batch, queries=self.run.draft_tokens + 1))
+        return [*(proposals if self.run.draft_tokens > 1 else []), *self.draft.parts(batch), *checked]
 
     @cached_property
     def priced(self) -> list[tuple[float, list[Phase]]]:

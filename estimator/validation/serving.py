@@ -7,6 +7,7 @@ from math import ceil
 from estimator.model.architecture import BUNDLED, INDEX, Architecture, load_architecture
 from estimator.model.published import EXPERTS_ALONE, scheme_of, stored
 from estimator.model.transform import SKIP, quantize, route
+from estimator.model.transform.recast import recast
 from estimator.model.transform.schemes import schemes
 from estimator.run.formats import multiplies
 from estimator.run.inference import decode_segments
@@ -17,14 +18,14 @@ from estimator.run.plan import plan
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
 from estimator.run.settings import Inference
-from estimator.run.stack import load_stack
+from estimator.run.stack import Stack, load_stack
 from estimator.run.steady import Steady
 from estimator.validation.hardware import profile_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.workloads import workloads
 
-WIDE = {"bf16": ("bf16", "bfloat16", "fp16", "float16"), "fp16": ("bf16", "bfloat16", "fp16", "float16"), "fp32": ("fp32", "float32")}
+WIDE = {"bf16": ("bf16", "bfloat16", "fp16", "float16"), "fp16": ("fp16", "float16", "bf16", "bfloat16"), "fp32": ("fp32", "float32")}
 
 
 @cache
@@ -105,23 +106,25 @@ def engine_of(row: Row) -> str:
     return "vllm-0.5" if "vllm 0.5" in row.text("notes").lower() else "serving"
 
 
-def query(row: Row) -> Prediction:
-    """One query at a time in eager mode: a forward pass, or a prompt and its output tokens."""
+def bundled_query(row: Row, stack: Stack) -> Prediction:
+    """One query at a time to a bundled model: a forward pass, or a prompt and its output tokens."""
     on_one_device(row)
-    model, profile = architecture_of(row), profile_of(row)
+    (model, _), profile = bundled_of(row), profile_of(row)
+    written = row.text("precision").lower()
+    model = recast(model, next((form for form in WIDE if written.startswith(WIDE[form][0])), model.format))
     if model.kind != "vision" and not row.text("input_len"):
         raise NotPredicted("the length of the text is not stated")
     length = {"prompt_tokens": row.whole("input_len")} if model.kind != "vision" else {}
     if "decode" in model.programs:
         length["output_tokens"] = row.whole("output_len")
-    done = plan(model, Inference(batch=row.whole("batch_size", 1), **length), profile, load_stack("eager"))
+    done = plan(model, Inference(batch=row.whole("batch_size", 1), **length), profile, stack)
     return Prediction(tuple(done.phases), profile, float(row.whole("batch_size", 1)))
 
 
 def without_cache(row: Row) -> Prediction:
     """Generation that recomputes the whole sequence for every output token."""
     on_one_device(row)
-    model, profile, stack = architecture_of(row), profile_of(row), load_stack("eager")
+    model, profile, stack = architecture_of(row), profile_of(row), load_stack("pipeline")
     batch, prompt, steps = row.whole("batch_size", 1), row.whole("input_len"), row.whole("output_len")
     phases = [
         price("prefill", model.programs["prefill"].at(stack.fusion, batch=batch, sequence=length), profile, stack, steps=count)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import diffusion, kernels, microbench, paced, serving, steps, training, training_runs
+from estimator.validation import diffusion, kernels, microbench, paced, queries, serving, steps, training, training_runs
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -40,7 +40,7 @@ SUITES = (
     Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
           ("hardware", "task", "model"), "serving"),
     Suite("diffusion", {"diffusion": diffusion.generation}, ("hardware", "task"), "diffusion"),
-    Suite("inference", {"inference_batch1": serving.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),
+    Suite("inference", {"inference_batch1": queries.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),
           "inference"),
     Suite("systems", {"inference": _later("power at the wall of a whole system: hosts are not in the estimate yet"),
                       "host_power": _later("host power: hosts are not in the estimate yet")}, ("hardware", "task"), "system"),

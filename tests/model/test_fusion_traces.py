@@ -150,3 +150,14 @@ def test_time_grows_in_proportion_to_the_calls():
     finally:
         gc.enable()
     assert large < 16 * small  # 8 times the calls; 64 times the seconds if it were quadratic
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_identical_layers_are_one_row_and_the_totals_those_of_every_launch(traced, fusion, monkeypatch):
+    folded = kernels(traced, fusion)
+    monkeypatch.setattr("estimator.model.fusion.fold", tuple)
+    every = kernels(traced, fusion)
+    assert all(not kernel.layers and kernel.count == 1 for kernel in every)
+    assert sum(len(kernel.layers) == 4 for kernel in folded) > 5  # one row for all four layers
+    assert len(every) > 2 * len(folded)
+    assert totals(every) == totals(folded)  # whole numbers: to the last FLOP and byte

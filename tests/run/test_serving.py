@@ -167,6 +167,23 @@ def test_inference_over_ranks_takes_less_time_and_more_joules():
     assert {row["name"] for row in staged.rows("phase")} == {"prefill", "decode", "communication", "host"}
 
 
+def test_a_draft_yields_what_is_accepted_in_a_row():
+    # three proposals, each accepted with probability 1/2: 1 + 1/2 + 1/4 + 1/8 tokens a step; with probability 0 they are wasted
+    run = Serving(draft="llama-3.2-1b", draft_tokens=3, acceptance=0.5)
+    assert run.tokens_per_step == 1.875
+    alone, hit, missed = (
+        estimate("llama-3.1-8b", "H100", Serving(concurrency=1, **draft))
+        for draft in ({}, {"draft": "llama-3.2-1b", "acceptance": 0.9}, {"draft": "llama-3.2-1b", "acceptance": 0.0})
+    )
+    assert hit.energy < alone.energy < missed.energy
+    assert hit.service["inter_token_latency_mean"] < alone.service["inter_token_latency_mean"]
+
+
+def test_launching_every_kernel_takes_longer_than_graphs():
+    graphs, single = (estimate("llama-3.2-1b", "B200", Serving(concurrency=1, cuda_graphs=graphs)) for graphs in (True, False))
+    assert single.time > graphs.time
+
+
 def test_errors_say_what_is_allowed():
     with pytest.raises(
         InvalidSetting, match=r"tensor=3: llama-3.1-8b has 32 attention heads, which 3 ranks cannot share; allowed: 1, 2, 4, 8"
@@ -188,6 +205,10 @@ def test_errors_say_what_is_allowed():
         Serving(concurrency=1, request_rate=1)
     with pytest.raises(InvalidSetting, match=r"lengths='long': give tokens as a number, a list of lengths, or quantiles"):
         Serving(prompt_tokens="long")
+    with pytest.raises(
+        InvalidSetting, match=r"stack 'eager' batches no requests continuously: Serving goes with stack= one of serving, vllm-0.5"
+    ):
+        estimate("llama-3.1-8b", "H100", Serving(), stack="eager")
     with pytest.raises(InvalidSetting, match="bert-base is of the kind 'encoder': Serving is for language models that decode"):
         estimate("bert-base", "H100", Serving())
     with pytest.raises(InvalidSetting, match=r"batch=3: 2 replicas × 1 stages need a multiple of 2"):
