@@ -157,7 +157,8 @@ def test_fusion_changes_no_matrix_product_and_launches_less(name):
 
 @pytest.mark.parametrize("name", sorted(set(zoo.entries()) - WITH_SCORES))
 def test_no_score_matrix_goes_through_memory(name):
-    # BLOOM and T5 add a position bias to every score, Falcon builds its mask once for all layers; elsewhere a tensor of sequence x sequence would be a mask built for nothing
+    # BLOOM and T5 add a position bias to every score, Falcon builds its mask once for all layers;
+    # elsewhere a tensor of sequence x sequence would be a mask built for nothing
     for program in load_architecture(name).programs.values():
         for kernel in program.kernels["eager"]:
             for signature in kernel.signatures:
