@@ -12,6 +12,7 @@ from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
 from estimator.run.plan import Plan, Run
 from estimator.run.settings import SHAPES, describe
+from estimator.run.speech import is_speech
 from estimator.run.stack import Stack, matrix_format
 from estimator.run.uncertainty import kind_of, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
@@ -46,10 +47,11 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profi
 def _unused(subject: Architecture | Trace) -> set[str]:
     """Settings that do not apply: shapes that the example inputs set, tokens of a model that has none."""
     if isinstance(subject, Trace):
-        return set(SHAPES)
+        return {*SHAPES, "audio_seconds"}
     symbols = {symbol for program in subject.programs.values() for symbol in program.symbols}
     sequence = set() if symbols & {"sequence", "target"} else {"prompt_tokens", "sequence_tokens"}
-    return sequence | (set() if "decode" in subject.programs else {"output_tokens", "cached_tokens"})
+    unheard = set() if is_speech(subject) else {"audio_seconds"}
+    return sequence | unheard | (set() if "decode" in subject.programs else {"output_tokens", "cached_tokens"})
 
 
 def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:

@@ -36,7 +36,7 @@ class Source:
 class Estimate:
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
-    `tokens`, `samples`, `steps` and `media_seconds` (of video made) are 0 where the run has none. `coverage` maps each operation
+    `tokens`, `samples`, `steps` and `media_seconds` (of video or sound) are 0 where the run has none. `coverage` maps each operation
     without a rule to how often it was met (empty: every operation was counted exactly). `service` is what callers of a served
     model notice, by name: requests and tokens a second, seconds to the first token and between tokens by percentile, requests in flight,
     joules for each request, prompt token and output token. Joules are those of all `devices`. `mfu` of training is the model's
@@ -114,7 +114,7 @@ class Estimate:
 
     @property
     def energy_per_media_second(self) -> float:
-        """Joules per second of video. Raises where the run makes none."""
+        """Joules per second of video made or of sound heard. Raises where the run has neither."""
         return self.energy / self._count("media_seconds")
 
     @property

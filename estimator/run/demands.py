@@ -31,6 +31,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
     promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0
+    if promoted and kernel.signatures[0].op in GROUPED:
+        promoted *= max(1.0, tiling.slots / (work.tensor_flop / 2))  # rows that only fill a tile are scaled too
     # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included, and of masked parts of blocks
     fused = kernel.kind == "attention" and bool(work.products)
     blocks = attention_blocks(kernel, work, profile) if fused else WHOLE

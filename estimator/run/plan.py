@@ -17,6 +17,7 @@ from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.served import serve
 from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training
+from estimator.run.speech import heard, in_windows
 from estimator.run.spread import spread_inference
 from estimator.run.stack import Stack
 from estimator.run.training import optimizer_state, training_phases, training_step
@@ -107,9 +108,10 @@ def _inference(model: Architecture, run: Inference, profile: Profile, stack: Sta
     memory = {"weights": model.parameter_bytes, "KV cache": run.batch * model.kv_bytes(tokens)}
     notes = [*inference_assumptions(model, run), *_over_length(model, tokens), *shortfall(profile, memory)]
     kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
-    samples = run.batch * run.requests
-    phases = inference_phases(model, run, profile, stack)
-    return Plan(phases, kernels, notes, tokens=samples * run.output_tokens if generates else 0, samples=samples)
+    samples, windows = run.batch * run.requests, in_windows(model, run)
+    written = windows.batch * windows.requests * run.output_tokens if generates else 0
+    phases = inference_phases(model, windows, profile, stack)
+    return Plan(phases, kernels, notes, tokens=written, samples=samples, media_seconds=heard(run))
 
 
 def plan_training(model: Architecture, run: Training, site: Site) -> Plan:

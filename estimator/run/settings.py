@@ -6,7 +6,7 @@ from typing import Any
 
 from estimator.errors import InvalidSetting
 from estimator.run.training_settings import OPTIMIZERS, Training
-from estimator.units import require_count, require_non_negative
+from estimator.units import require_count, require_non_negative, require_positive
 
 SHAPES = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "sequence_tokens")
 __all__ = ["OPTIMIZERS", "SHAPES", "Inference", "Training", "describe"]
@@ -18,7 +18,8 @@ class Inference:
 
     `batch` sequences together, each of `prompt_tokens`, of which `cached_tokens` are found in a prefix cache, then
     `output_tokens` each. `requests` repeats it all. Models that do not generate use `batch`, `prompt_tokens` (as the sequence
-    length, where they have one) and `requests`. Raises `InvalidSetting` for values out of range.
+    length, where they have one) and `requests`. `audio_seconds` of sound, of a speech model, are heard in windows, each with
+    `output_tokens` of its own. Raises `InvalidSetting` for values out of range.
     """
 
     batch: int = 1
@@ -26,8 +27,11 @@ class Inference:
     output_tokens: int = 256
     cached_tokens: int = 0
     requests: int = 1
+    audio_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        if self.audio_seconds is not None:
+            require_positive("audio_seconds", self.audio_seconds)
         for name in ("batch", "prompt_tokens", "requests"):
             require_count(name, getattr(self, name))
         if self.output_tokens != 0:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from estimator.errors import InvalidSetting, ProfileError, unknown_name
 from estimator.hardware.catalogue import profiles_dir, with_provenance
 from estimator.hardware.schema import Byte, Number, Second, Section
+from estimator.model.transform.routing import GROUPED
 from estimator.model.work import Kernel
 
 
@@ -61,12 +62,19 @@ class Stack(Section):
 EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
+SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
 MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", "recurrence", GROUP_PASS)}
 
 
 def efficiency_class(kernel: Kernel) -> str:
-    """What decides how well a kernel uses the chip: its kind, but narrowing with scales is a pass over groups of elements."""
-    return GROUP_PASS if any(signature.op == "est.narrow" for signature in kernel.signatures) else kernel.kind
+    """What decides how well a kernel uses the chip: its kind in general.
+
+    Narrowing with scales is a pass over groups of elements; products of experts with scales wait for their lanes after each block.
+    """
+    if any(signature.op == "est.narrow" for signature in kernel.signatures):
+        return GROUP_PASS
+    first = kernel.signatures[0] if kernel.signatures else None
+    return SCALED_GROUPS if first and first.op in GROUPED and first.get("scale_a") is not None else kernel.kind
 
 
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
@@ -75,7 +83,7 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
         return {}
     return {
         "memory_share": _memory_share(kind, stack),
-        "overlap": stack.softmax_overlap if kind == "attention" else 1.0,
+        "overlap": stack.softmax_overlap if kind in ("attention", SCALED_GROUPS) else 1.0,
         "overhead": stack.kernel_overhead,
         "interval": _interval(kind, stack),
     }

@@ -14,6 +14,7 @@ from estimator.model.work import MatrixProduct
 
 VECTOR_TILE = (64, 64, 1)  # exact: rows, columns and cluster of a library kernel without tensor units
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2), (4, 4))  # exact: tile sizes tried, as divisors of the profile's largest tile
+FEW_ROWS = 2  # exact: rows for each of 256 experts when 64 tokens choose 8, up to where vLLM's fused experts take the lowest tile
 GROUP_SHAPES = ((1, 2), (2, 2), (4, 2), (8, 2))  # exact: as SHAPES, for rows that are gathered
 
 
@@ -53,9 +54,18 @@ def grouped_tiling(
     """
     unit = profile.tensor
     m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
-    options = [_grouped(products, width, profile, m // cluster // a, n // b, ragged) for a, b in GROUP_SHAPES[scaled:]]
+    options = [
+        _grouped(products, width, profile, m // cluster // a, n // b, ragged)
+        for a, b in (_scaled_shape(products) if scaled else GROUP_SHAPES)
+    ]
     l2 = profile.l2.bandwidth
     return min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
+
+
+def _scaled_shape(products: Sequence[MatrixProduct]) -> tuple[tuple[int, int], ...]:
+    """The one tile that kernels for operands scaled in blocks are compiled for: half as high, and the lowest for very few rows."""
+    few = sum(p.batch * p.m for p in products) <= FEW_ROWS * sum(p.batch for p in products)
+    return GROUP_SHAPES[-1:] if few else GROUP_SHAPES[1:2]
 
 
 def together(tilings: Sequence[Tiling]) -> Tiling:

@@ -133,10 +133,10 @@ def mixture(row: Row) -> Kernels:
     return (
         *quantised(tokens, hidden, precision),
         grouped(rows, hidden, gates * inter, precision, passed),
-        _pointwise("aten.mul" if gates == 2 else "aten.relu", TensorSpec((passed, gates * inter), "bf16"), middle),
+        _pass("aten.mul" if gates == 2 else "aten.relu", TensorSpec((passed, gates * inter), "bf16"), middle),
         *quantised(passed, inter, precision),
         grouped(rows, inter, hidden, precision, passed),
-        _pointwise("aten.mul", TensorSpec((passed, hidden), "bf16"), TensorSpec((tokens, hidden), "bf16")),
+        _pass("aten.mul", TensorSpec((passed, hidden), "bf16"), TensorSpec((tokens, hidden), "bf16")),
     )
 
 
@@ -162,6 +162,11 @@ def _group(rows: float, k: int, n: int, experts: int, precision: str, ragged: bo
     a, b = TensorSpec((rows, k), number_format), TensorSpec((experts, k, n), number_format)
     arguments = (("input", a), ("weight", b), ("picks", experts), *scale, *((("zipf", 0),) if ragged else ()))
     return Signature("est.grouped_mm", arguments, (TensorSpec((rows, n), "bf16"),))
+
+
+def _pass(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:
+    """An element-wise pass of the expert layers, a block for each row: little is in flight."""
+    return kernel(op, GROUP_PASS, {"self": read}, (written,), read.format)
 
 
 def _pointwise(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:

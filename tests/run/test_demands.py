@@ -1,5 +1,6 @@
 """Kernels as demands on a chip: products side by side, and reads that the second-level cache serves."""
 
+import math
 from dataclasses import replace
 
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from estimator.hardware.catalogue import load_profile
 from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec
 from estimator.run.demands import demand_of, promotions, side_by_side
-from estimator.run.stack import load_stack
+from estimator.run.stack import efficiency_class, load_stack
 
 H100, STACK = load_profile("h100-sxm"), load_stack("compiled")
 sizes = st.integers(1, 8192)
@@ -103,3 +104,20 @@ def test_an_operation_without_outputs_has_no_scales():
     # an optimizer's step updates in place
     step = Signature("aten._foreach_add_", (("self", (spec(8, 8),)),), ())
     assert promotions(Kernel("step", "optimizer", "optimizer", "", (step,))) == 0
+
+
+def experts(rows, n, k, scale=()):
+    a, b = TensorSpec((8 * rows, k), "fp8_e4m3"), TensorSpec((8, k, n), "fp8_e4m3")
+    arguments = (("input", a), ("weight", b), ("picks", 8), *scale)
+    return Kernel(
+        "est.grouped_mm", "matmul", "forward", "", (Signature("est.grouped_mm", arguments, (spec(8 * rows, n),)),), format="fp8_e4m3"
+    )
+
+
+def test_scales_of_experts_wait_for_their_lanes_and_pad_with_the_tile():
+    # 8 experts of 32 rows fill half of their tiles of 64: 2 × 256 × 4224 × (4096 ÷ 128) accumulators and blocks, two operations each
+    kernel = experts(32, 4224, 4096, (("scale_a", TensorSpec((256, 32), "fp32")),))
+    asked = demand(kernel)
+    assert efficiency_class(kernel) == "scaled groups" and efficiency_class(experts(32, 4224, 4096)) == "matmul"
+    assert asked.overlap == STACK.softmax_overlap
+    assert math.isclose(asked.vector_ops, 2 * 2 * 256 * 4224 * 32, rel_tol=1e-9)

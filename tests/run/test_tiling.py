@@ -83,3 +83,11 @@ def test_rows_of_one_group_fill_half_a_tile_more_on_average():
     # 300 rows in tiles of 128: 2.84 tiles on average over all remainders, not 2.34
     ragged = grouped([MatrixProduct(132, 300, 128, 4096)], ragged=True)
     assert math.isclose(ragged.slots, math.ceil(300 / 128 + 0.5) * 132 * 128 * 128 * 4096, rel_tol=1e-9)
+
+
+def test_scaled_groups_have_one_tile_and_the_lowest_for_few_rows():
+    # 64 rows where 128 would do, so the weights pass twice as often; 16 for 64 tokens that choose 8 of 256 experts
+    scaled = grouped_tiling([MatrixProduct(1, 128, 8192, 4096)], 1.0, H100, SPEED, False, scaled=True)
+    assert math.isclose(scaled.l2_bytes, 64 * 128 * 4096 + 2 * 8192 * 4096 + 128 * 8192, rel_tol=1e-9)
+    few = grouped_tiling([MatrixProduct(256, 2, 128 * 132, 4096)], 1.0, H100, SPEED, False, scaled=True)
+    assert math.isclose(few.slots, 256 * 16 * 128 * 132 * 4096, rel_tol=1e-9)

@@ -3,8 +3,9 @@
 import math
 
 from estimator.model.rules import work_of
+from estimator.validation.kernels import _with_operands
 from estimator.validation.rows import Row
-from estimator.validation.signatures import grouped, mixture
+from estimator.validation.signatures import grouped, mixture, precision_of
 
 
 def expert_row(**columns):
@@ -33,3 +34,24 @@ def test_between_the_products_fused_experts_pass_the_rows_of_other_devices_too()
     assert math.isclose(work_of(local[0]).matmul_flop, 8 * work_of(shared[0]).matmul_flop, rel_tol=1e-9)
     elsewhere = mixture(expert_row(moe_ep="8", kernel_source="moe_torch_flow_cutlass"))
     assert math.isclose(work_of(elsewhere[1]).read, work_of(shared[1]).read / 8, rel_tol=1e-9)
+
+
+def test_benchmarks_of_latent_attention_run_on_what_their_code_says():
+    def operands(task, framework):
+        return _with_operands(Row("x.csv", 2, {"task": task, "framework": framework})).text("operands", "random")
+
+    assert operands("mla_context_module", "VLLM 0.22.0") == "ones"
+    assert operands("mla_generation_module", "TRTLLM 1.3.0rc15") == operands("generation_mla", "TRTLLM 1.3.0rc15") == "zeros"
+    assert operands("mla_context_module", "TRTLLM 1.3.0rc15") == operands("gemm", "VLLM 0.22.0") == "random"
+
+
+def test_what_a_row_says_about_its_operands_counts():
+    row = Row("x.csv", 2, {"task": "mla_context_module", "framework": "VLLM 0.22.0", "operands": "random"})
+    assert _with_operands(row).text("operands") == "random"
+
+
+def test_block_scales_are_powers_of_two_where_the_units_apply_them():
+    columns = {"precision": "fp8_block", "power_limit_w": "", "kernel_source": "vllm_default"}
+    assert precision_of(Row("x.csv", 2, columns | {"hardware": "NVIDIA H200"})) == "fp8_block"
+    assert precision_of(Row("x.csv", 2, columns | {"hardware": "NVIDIA B200"})) == "fp8_block_e8m0"
+    assert precision_of(Row("x.csv", 2, columns | {"hardware": "NVIDIA B200", "kernel_source": "vllm_fused_moe"})) == "fp8_block"
