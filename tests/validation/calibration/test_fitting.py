@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from estimator.errors import InvalidSetting
+from estimator.errors import EstimatorError, InvalidSetting
 from estimator.hardware.catalogue import find_profile, load_profile
 from estimator.hardware.homes import homes, lineage
 from estimator.validation.calibration import calibrate
 from estimator.validation.calibration.constants import within
 from estimator.validation.calibration.fitting import fit
+from estimator.validation.calibration.observation import phase_figures
 from estimator.validation.calibration.observing import observe
 from estimator.validation.calibration.problem import correlation_within, weights
 from estimator.validation.evaluate import predict, result
@@ -164,3 +165,13 @@ def test_the_intraclass_correlation_by_hand():
     # groups (0, 2) and (4, 6): between = 2 (2² + 2²) / 1 = 16, inside = (1+1+1+1) / 2 = 2, so (16 - 2) / (16 + 2) = 0.78
     member, sizes = np.array([0, 0, 1, 1]), np.array([2, 2])
     assert math.isclose(correlation_within(np.array([0.0, 2, 4, 6]), member, sizes), 14 / 18, rel_tol=1e-9)
+
+
+def test_a_phase_that_was_priced_with_another_adds_nothing_and_a_bare_one_is_refused():
+    prediction = predict(Row("a.csv", 2, gemm(*SHAPES[0], time_s_per_unit=0.01)))
+    (phase,) = prediction.phases
+    hidden = replace(phase, entries=(), basis=replace(phase.basis, loads=(), demands=(), kinds=()))
+    alone, both = (phase_figures(replace(prediction, phases=phases), 0.01) for phases in ((phase,), (phase, hidden)))
+    assert alone({}, 1) == both({}, 1)
+    with pytest.raises(EstimatorError, match="do not hold what they were priced from"):
+        phase_figures(replace(prediction, phases=(replace(phase, basis=None),)), None)
