@@ -24,6 +24,7 @@ from estimator.validation.rows import NotPredicted, Row
 
 NARROW = ("int8", "fp8")
 HELD = "fp16"
+FOLDED = ("pointwise", "reduction")  # TensorRT computes norms, activations and sums in the convolution before them
 
 
 @cache
@@ -43,7 +44,8 @@ def offline(row: Row) -> Metered:
     sizes = {"batch": how["batch"], "sequence": max(round(how.get("sequence", 1) * how.get("filled", 1)), 1)}
     kernels = in_precision(program.at("fused", **{symbol: sizes[symbol] for symbol in program.symbols}), HELD)
     narrow = next((form for form in NARROW if form in row.text("precision").lower() and multiplies(form, profile)), "")
-    items = [_narrowed(one, narrow, profile, stack) for kernel in kernels for one in with_relayouts(kernel, profile, stack)]
+    kept = [kernel for kernel in kernels if model.kind != "vision" or kernel.kind not in FOLDED]
+    items = [_narrowed(one, narrow, profile, stack) for kernel in kept for one in with_relayouts(kernel, profile, stack)]
     phases = [price_asked("forward", items, profile, stack), host_gaps(profile, stack, steps=1)]
     every = tuple(repeated(phase, 1, devices) for phase in phases)
     energy, time = sum(map(joules, every)), sum(map(seconds, every))
