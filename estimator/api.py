@@ -1,6 +1,7 @@
 """The front door: `estimate` and `compare`. The one file in which every floor meets."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
 
+KEPT = 16  # exact: named models that are kept at hand
 Hardware = str | Path | Mapping[str, Any] | Profile
 
 
@@ -66,7 +68,7 @@ def estimate(
         weights = weights if weights is not None or isinstance(run, Training) else named
     if run is not None and not isinstance(run, (Inference, Training, Serving, Diffusion)):
         raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…), Training(…) or Diffusion(…)")
-    subject = route(_resolve(model, run or Inference(), inputs), routing)
+    subject = _routed(model, routing) if isinstance(model, str) else route(_resolve(model, run or Inference(), inputs), routing)
     run = _settled(run, subject)
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
@@ -128,6 +130,12 @@ def sweep(
         answer = estimate(subject, part, made(**settings), stack=stack, parallel=parallel)
         rows.append({"hw": load_profile(part).name, **settings, "estimate": answer, **answer.figures()})
     return rows
+
+
+@lru_cache(maxsize=KEPT)
+def _routed(name: str, routing: str | float) -> Architecture:
+    """A named architecture with its experts routed, kept because what is worked out from it is kept with it."""
+    return route(load_architecture(name), routing)
 
 
 def _resolve(model: Any, run: Run, inputs: Any) -> Architecture | Trace:

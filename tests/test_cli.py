@@ -85,3 +85,12 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     done = subprocess.run(piped, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("NVIDIA H100")
     assert done.stderr == ""
+
+
+def test_pictures_are_asked_for_by_a_word(capsys):
+    assert main(["tiny-sd", "--diffuse", "--batch", "2", "--steps", "3", "--height", "256"]) == 0
+    assert "Diffusion(batch=2, height=256, width=512, steps=3" in capsys.readouterr().out
+    assert main(["tiny-sd", "--diffuse", "--output-tokens", "3"]) == 2
+    assert "--output-tokens does not go with --diffuse" in capsys.readouterr().err
+    assert main(["tiny-sd", "--diffuse", "--serve"]) == 2
+    assert "--serve does not go with --diffuse" in capsys.readouterr().err

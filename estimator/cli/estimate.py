@@ -9,6 +9,7 @@ from estimator.api import estimate
 from estimator.cli import COMMANDS
 from estimator.errors import InvalidSetting
 from estimator.hardware.cluster import list_clusters
+from estimator.run.diffusion import Diffusion
 from estimator.run.parallel import Parallel
 from estimator.run.practice import list_practices
 from estimator.run.serving import Serving
@@ -22,6 +23,7 @@ EXAMPLES = """examples:
   python -m estimator llama-2-70b --hw A100 --train --tokens 2e12 --global-batch 1024 --devices 1024 --facility hyperscale
   python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component
   python -m estimator llama-3.1-8b --hw H100 --serve --concurrency 64
+  python -m estimator stable-diffusion-xl --hw A100 --diffuse --batch 4 --steps 30
   python -m estimator llama-3.1-70b --hw H100 --tensor 4 --serve --rate 5 --prompt-tokens 600 --output-tokens 400"""
 
 
@@ -47,7 +49,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a bundled architecture, such as llama-3.1-8b; `python -m estimator models` lists them")
     add("--hw", default="H100", help="hardware: a name, an alias or a TOML file (default: %(default)s)")
     add("--batch", type=int, metavar="N", help="sequences or samples together (default: 1)")
-    add("--stack", metavar="NAME", help="software: eager, compiled, serving or vllm-0.5 (default: serving for generation, else eager)")
+    add(
+        "--stack",
+        metavar="NAME",
+        help="software: eager, pipeline, compiled, serving … (default: serving for generation, pipeline for images, else eager)",
+    )
     add("--routing", default="balanced", metavar="HOW", help="how tokens spread over experts: balanced or zipf")
     add = parser.add_argument_group("inference").add_argument
     add("--prompt-tokens", type=int, metavar="N", help=f"of each sequence (default: {Inference.prompt_tokens})")
@@ -61,6 +67,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--rate", type=float, metavar="R", help="requests a second that arrive at all replicas, instead of --concurrency")
     add("--cached-share", type=float, metavar="S", help="share of the prompt tokens found in a prefix cache (default: 0)")
     add("--replicas", type=int, metavar="N", help="copies of the model (default: 1)")
+    add = parser.add_argument_group("diffusion").add_argument
+    add("--diffuse", action="store_true", help="make images or videos: with --batch, --steps, --requests and these")
+    add("--height", type=int, metavar="N", help="pixels (default: what the model was made for, as of all these)")
+    add("--width", type=int, metavar="N", help="pixels")
+    add("--frames", type=int, metavar="N", help="of a video")
+    add("--passes", type=int, metavar="N", help="of the denoiser in a step: 2 with guidance, 1 without")
     add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
@@ -91,11 +103,15 @@ PLACES = ("devices", "cluster", "practice", "facility")
 SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests")
 
 
-def run_of(options: dict[str, Any]) -> Inference | Training | Serving | None:
+DIFFUSION = ("batch", "steps", "height", "width", "frames", "passes", "requests")
+
+
+def run_of(options: dict[str, Any]) -> Inference | Training | Serving | Diffusion | None:
     """The run that the options describe, None where they say nothing; raises `InvalidSetting` for one of another kind."""
-    if options["train"] and options["serve"]:
-        raise InvalidSetting("--serve does not go with --train")
-    kinds = {"train": TRAINING, "serve": SERVING, "": INFERENCE}
+    wanted = [name for name in ("serve", "train", "diffuse") if options[name]]
+    if len(wanted) > 1:
+        raise InvalidSetting(f"--{wanted[0]} does not go with --{wanted[1]}")
+    kinds = {"train": TRAINING, "serve": SERVING, "diffuse": DIFFUSION, "": INFERENCE}
     chosen = next(name for name in kinds if not name or options[name])
     mine = kinds.pop(chosen)
     for flag, other in kinds.items():
@@ -106,7 +122,7 @@ def run_of(options: dict[str, Any]) -> Inference | Training | Serving | None:
     settings = {name: options[name] for name in mine if options[name] is not None}
     if chosen == "serve":
         return Serving(**{"request_rate" if name == "rate" else name: value for name, value in settings.items()})
-    kind = Training if chosen else Inference
+    kind = {"train": Training, "diffuse": Diffusion, "": Inference}[chosen]
     return kind(**settings) if settings or chosen else None
 
 

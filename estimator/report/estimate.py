@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from estimator.errors import EstimatorError
 from estimator.report.exports import Exports
-from estimator.report.rows import grouped
+from estimator.report.rows import grouped, timeline
 from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
 from estimator.run.facility import Footprint
 from estimator.run.phase import Entry, Phase
@@ -147,6 +147,13 @@ class Estimate(Exports):
         have `time` (s), `launches`, `flop` and `memory_bytes`. Raises `UnknownName`.
         """
         return grouped(self.phases, by)
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """Power over the run: its phases in order with `start`, `time` (s), `energy` (J) and `power` (W) of all devices.
+
+        Steps repeat; here each phase stands once, with its time and joules in the whole run.
+        """
+        return timeline(self.phases)
 
     def best_operating_point(self, objective: str = "energy", limit: float | None = None) -> "Optimum":
         """The clock and voltage of least "energy", "energy_delay" or "time" for this run; see `estimator.run.optimum`.

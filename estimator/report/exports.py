@@ -40,7 +40,7 @@ class Exports:
     def formula(self: "Estimate") -> "Formula":  # type: ignore[misc]
         """The energy as a SymPy expression in the voltage, clock and temperature of each phase, with their values.
 
-        Raises `EstimatorError` for an estimate that was read from JSON, and `MissingDependency` without SymPy.
+        Raises `EstimatorError` for an estimate that was read from JSON.
         """
         from estimator.report.formula import formula
 

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from estimator.errors import EstimatorError, MissingDependency, unknown_name
+import sympy
+
+from estimator.errors import EstimatorError, unknown_name
 from estimator.hardware.operating_point import OperatingPoint
 from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
-from estimator.run.phase import CLOCK, Basis, Phase, joules_of
+from estimator.run.phase import CLOCK, Basis, Phase, joules_of, prices_at
 from estimator.transistor.constants import E
-
-try:
-    import sympy
-except ImportError:
-    raise MissingDependency("est.formula() needs SymPy; install it with: pip install sympy") from None
 
 if TYPE_CHECKING:
     from estimator.report.estimate import Estimate
@@ -114,7 +111,8 @@ def _energy(group: Sequence[Phase], basis: Basis, running: Any, seconds: Any, po
         for key, count in entry.events.items():
             if key[0] != CLOCK:
                 counts[key] += count / basis.devices
-    energy, _ = joules_of(counts, running, seconds, basis.profile, point)
+    prices = prices_at(basis.profile, point)
+    energy, _ = joules_of(counts, running, seconds, basis.profile, point, prices)
     return (basis.devices * sympy.expand(sum(energy.values()), deep=False)).subs(E, sympy.E)
 
 

@@ -89,3 +89,15 @@ def _ranked(rows: list[Row], in_order: bool = False) -> list[Row]:
 
 EVENT_KEYS = ("component", "event")  # in the order of an entry's keys
 GROUPS = (*EVENT_KEYS, *_NAMES)
+
+
+def timeline(phases: Sequence[Phase]) -> list[Row]:
+    """Phases in order with `name`, `start` (s), `time` (s), `energy` (J) and `power` (W): those of all steps put together."""
+    rows: list[Row] = []
+    start = 0.0
+    for phase in phases:
+        time = fsum(entry.time for entry in phase.entries)
+        energy = fsum(joules for entry in phase.entries for joules in entry.energy.values())
+        rows.append({"name": phase.name, "start": start, "time": time, "energy": energy, "power": energy / time if time else 0.0})
+        start += time
+    return rows

@@ -134,11 +134,11 @@ def host_of(profile: Profile, facility: Facility, cluster: Cluster | None = None
     return load_host(usual.get(profile.name) or (alike[0] if alike else "server-8x-pcie"))
 
 
-def host_parts(host: Host, devices_power: float, exchanging: float = 0.0) -> dict[str, float]:
-    """W of one whole server by part, where its accelerators draw `devices_power` and exchange in a share of the time."""
+def host_parts(host: Host, devices_power: float, exchanging: float = 0.0, feeding: bool = True) -> dict[str, float]:
+    """W of one whole server by part, where its accelerators draw `devices_power`, exchange in a share of the time, and are fed or wait."""
     parts = {
-        "processors": sum(float(p.count * p.feeding) for p in host.processors),
-        "memory modules": sum(m.power(MODULE_LOAD) for m in host.modules),
+        "processors": sum(float(p.count * (p.feeding if feeding else p.idle)) for p in host.processors),
+        "memory modules": sum(m.power(MODULE_LOAD if feeding else 0) for m in host.modules),
         "network adapters": sum(a.power(exchanging) for a in host.adapters),
         "disks": sum(float(d.count * d.idle) for d in host.drives),
         "server board": float(host.board),

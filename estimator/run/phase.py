@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
-from estimator.hardware.operating_point import Load, OperatingPoint, settle, static_power
+from estimator.hardware.operating_point import Load, OperatingPoint, StaticPower, settle, static_power
 from estimator.hardware.roofline import duration
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
@@ -78,6 +79,13 @@ class Asked:
     matmul_flop: float = 0.0
 
 
+class PriceList(NamedTuple):
+    """What an operating point costs: joules of each event, and the power that flows whatever runs."""
+
+    events: dict[str, float]
+    still: StaticPower
+
+
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
     launched = [one for kernel in kernels for one in with_relayouts(kernel, profile, stack)]
@@ -109,7 +117,8 @@ def price_together(
     point = settle(profile, loads)
     kinds = tuple(item.kind for item in items)
     basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
-    entries = iter([_entry(item, load, profile, point) for item, load in zip(items, loads)])
+    price_list = prices_at(profile, point)
+    entries = iter([_entry(item, load, profile, point, price_list) for item, load in zip(items, loads)])
     phases = []
     for name, group in groups.items():
         phases.append(Phase(name, steps, point, tuple(next(entries) for _ in group), basis))
@@ -155,10 +164,10 @@ def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
     return inside | ({"link": demand.link_bytes} if demand.link else {})
 
 
-def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> Entry:
+def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, prices: PriceList) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
     running = load.duration.running(point.clock) * point.stretch
-    energy, events = joules_of(load.counts, running, seconds, profile, point)
+    energy, events = joules_of(load.counts, running, seconds, profile, point, prices)
     n = load.launches
     return Entry(
         name=item.name,
@@ -176,10 +185,16 @@ def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint) -> 
     )
 
 
-def joules_of(counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint) -> tuple[Counts, Counts]:
+def prices_at(profile: Profile, point: OperatingPoint) -> PriceList:
+    """What an event costs and what flows anyway at `point`."""
+    return PriceList(event_energy(profile, point.voltage), static_power(profile, point.clock, point.voltage, point.temperature))
+
+
+def joules_of(
+    counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint, prices: PriceList
+) -> tuple[Counts, Counts]:
     """Joules and event counts of one launch, its share of the static power included, by (component, event)."""
-    per_event = event_energy(profile, point.voltage)
-    still = static_power(profile, point.clock, point.voltage, point.temperature)
+    per_event, still = prices
     toggling = running + (seconds - running) * profile.clock.gated_share
     events = dict(counts) | {(CLOCK, "clock_cycle"): toggling * point.clock}
     energy = {key: count * per_event[key[1]] for key, count in events.items()}

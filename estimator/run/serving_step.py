@@ -73,6 +73,12 @@ class Steps:
         parts += [Part(exchanged(exchange, self.stack), batch.share) for exchange in exchanges]
         return [*parts, self._sampling([kernel for kernel, _ in whole], batch)]
 
+    def attention(self, batch: Batch) -> list[Asked]:
+        """Attention to the caches alone, in one step."""
+        whole = [kernel for kernel, _ in self.engine.kernels(batch)]
+        own = shard(whole, self.parallel.tensor, self.parallel.expert)
+        return [asked(kernel, self.profile, self.stack) for kernel in own if kernel.kind == "attention"]
+
     def seconds(self, part: Part, clock: float | None = None) -> float:
         """Seconds of all launches of a part at a clock (the highest unless given)."""
         span = duration(part.asked.demand, self.profile)

@@ -24,11 +24,11 @@ TINY = 1e-9  # exact: a factor without spread, as a spread that hides in roundin
 FAR = 6  # exact: standard deviations beyond which no residual lies, 2 in 1e9
 WIDEST = 100.0  # exact: a factor beyond which a prediction says nothing
 BENT = 8.0  # exact: tails beyond this exponent, or its inverse, are steps
-TAILS = 64  # exact: steps between these two, some 7 % each
+TAILS = 256  # exact: steps between these two, some 2 % each
 STEPS_DOWN = 4  # exact: how often the ranges are cut before they count for nothing
 MOST = 0.94  # exact: the greatest share of seen rows that the ends may hold, just within what still counts as nine in ten
 SHARES_UP = 4  # exact: steps from nine in ten to that
-SLACK = 0.03  # exact: of the share inside, within which it is met
+SLACK = 0.05  # exact: of the shares inside, within which they are met
 FEWEST = 20  # exact: rows below which a share inside says too little to narrow anything
 EVERY = 5  # exact: of the steps of a quantile table, those that are used
 Array = np.ndarray
@@ -92,28 +92,35 @@ def fit_unseen(rows: Table, least: float = 1.0) -> Factor:
 def fit(rows: Table, least: float = 1.0, share: float = LEVEL) -> Factor:
     """The factor whose ends hold this share of these rows, no narrower than `least` on either side; `least` alone without rows.
 
-    The ranges count as much as they can: first all of what `_part_of_ranges` leaves, then less of it until a tail exists that
-    puts half of the rows inside the inner interval. Where all truths lie off to one side, only a factor of its own can do that.
+    The ranges count as much as they can: first all of what `_part_of_ranges` leaves, then less of it until a tail exists with which
+    both levels hold what they say. Where all truths lie off to one side, only a factor of its own can do that.
     """
     floor = Factor(1 / least, least)
     if len(rows.truth) < FEWEST:
         return _ends(rows, floor, least, share)
     part = _part_of_ranges(rows, floor)
-    found = floor
+    found: list[tuple[float, Factor]] = []
     for step in range(STEPS_DOWN + 1):
-        found = _shaped(rows, replace(floor, ranges=part * (1 - step / STEPS_DOWN)), least, share)
-        if rows.inside(found, HALF) >= HALF - SLACK:
+        factor = _shaped(rows, replace(floor, ranges=part * (1 - step / STEPS_DOWN)), least, share)
+        found.append((_off(rows, factor, share), factor))
+        if found[-1][0] <= SLACK:
             break
-    return found
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _off(rows: Table, factor: Factor, share: float) -> float:
+    """How far both levels together are from holding a half, and this share."""
+    return abs(rows.inside(factor, HALF) - HALF) + max(rows.inside(factor, LEVEL) - max(share, MOST), 0.0)
 
 
 def _shaped(rows: Table, start: Factor, least: float, share: float) -> Factor:
-    """`start` with the greatest tail, and the ends, with which the inner interval holds half of the rows."""
+    """`start` with the ends and the greatest tail with which the inner interval holds half of the rows, and the outer not nearly all."""
     steps = [BENT ** (1 - 2 * step / TAILS) for step in range(TAILS + 1)]
-    low, high = 0, TAILS  # `steps` falls from the heaviest tail to the lightest, and the share inside rises
+    low, high = 0, TAILS  # `steps` falls from the heaviest tail to the lightest: the inner share rises, the outer falls
     while high - low > 1:
         middle = (low + high) // 2
-        enough = rows.inside(_ends(rows, replace(start, tail=steps[middle]), least, share), HALF) >= HALF
+        factor = _ends(rows, replace(start, tail=steps[middle]), least, share)
+        enough = rows.inside(factor, HALF) >= HALF and rows.inside(factor, LEVEL) <= max(share, MOST)
         low, high = (low, middle) if enough else (middle, high)
     return _ends(rows, replace(start, tail=steps[high]), least, share)
 

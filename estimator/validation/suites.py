@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimator.validation import diffusion, kernels, microbench, paced, queries, serving, steps, training, training_runs
+from estimator.validation import diffusion, kernels, microbench, paced, queries, serving, steps, systems, training, training_runs
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import NotPredicted, Row
 
@@ -42,8 +42,7 @@ SUITES = (
     Suite("diffusion", {"diffusion": diffusion.generation}, ("hardware", "task"), "diffusion"),
     Suite("inference", {"inference_batch1": queries.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),
           "inference"),
-    Suite("systems", {"inference": _later("power at the wall of a whole system: hosts are not in the estimate yet"),
-                      "host_power": _later("host power: hosts are not in the estimate yet")}, ("hardware", "task"), "system"),
+    Suite("systems", {"inference": systems.offline, "host_power": systems.host}, ("hardware", "task"), "system"),
     Suite("training-runs", {"training_run": training_runs.predict}, ("source",), "training-run"),
 )  # fmt: skip
 BY_KIND = {kind: suite for suite in SUITES for kind in suite.kinds}

@@ -5,21 +5,20 @@ from importlib import import_module
 
 from estimator.hardware.schema import Profile
 from estimator.model.program import Program
+from estimator.run.input import loader_of, waiting
 from estimator.run.phase import Phase
-from estimator.run.stack import Stack, load_stack
+from estimator.run.stack import load_stack
 from estimator.run.training import training_phases
 from estimator.validation.hardware import profile_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.serving import on_one_device
+from estimator.validation.workloads import workloads
 
 READS_TEXT = {"bert_base_uncased"}
 
 
-@cache
-def _stack() -> Stack:
-    """Eager PyTorch before 1.12, which let matrix products of fp32 run in TF32 where the hardware can (PyTorch 1.12 release notes)."""
-    return load_stack("eager").model_copy(update={"fp32_matmul_as_tf32": 1.0})
+STACK = "eager-2021"
 
 
 @cache
@@ -34,7 +33,7 @@ def _program(network: str, optimizer: str, tokens: int) -> Program:
 
 
 def epoch(row: Row) -> Prediction:
-    """One pass over the training samples; the host is taken to keep up with the device."""
+    """One pass over the training samples, with the host's part: launching kernels, and decoding samples in worker processes."""
     on_one_device(row)
     network = row.text("network")
     tokens = row.whole("input_len", _tokens(row)) if network in READS_TEXT else 0
@@ -42,16 +41,19 @@ def epoch(row: Row) -> Prediction:
     name = f"{network} {row.text('dataset')}" if network in READS_TEXT else network
     program = _program(name, row.text("optimizer", "sgd"), tokens)
     phases = _priced(program, batch, profile)
+    known = workloads()["dataset"].get(row.text("dataset"), {})
+    if "input" in known:
+        steps = row.positive("samples_per_epoch") / batch
+        late = loader_of(known["input"]).wait(batch, sum(entry.time for phase in phases for entry in phase.entries), steps)
+        phases = (*phases, waiting(late, profile, load_stack(STACK)))
     return Prediction(phases, profile, batch / row.positive("samples_per_epoch"))
 
 
 def _tokens(row: Row) -> int | None:
-    from estimator.validation.workloads import workloads
-
     known = workloads()["dataset"].get(row.text("dataset"), {})
     return int(known["tokens"]) if "tokens" in known else None
 
 
 def _priced(program: Program, batch: int, profile: Profile) -> tuple[Phase, ...]:
-    stack = _stack()
+    stack = load_stack(STACK)
     return tuple(training_phases(program.at(stack.fusion, batch=batch), 1, profile, stack))

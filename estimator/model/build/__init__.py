@@ -7,6 +7,11 @@
     construct.py  modules without weights
     sampling.py   one step, traced at its sample sizes and lifted
     assemble.py   the lifted steps and what else an `Architecture` holds
+    pipelines.py  the bundled diffusion pipelines' configurations
+    denoisers.py  how each class of denoiser is called
+    decoding.py   how latents become pixels
+    tally.py      a part of a pipeline for any size, equal launches counted together
+    diffusion.py  text encoders, denoiser and decoder as one `Architecture`; needs diffusers
 
 `python -m estimator.model.build [NAME …]` regenerates the bundled files. Needs torch and transformers.
 """

@@ -1,0 +1,78 @@
+"""Suite "systems": power at the wall of whole servers, at rest and while they answer queries."""
+
+import tomllib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from estimator.hardware.host import load_host
+from estimator.model.architecture import load_architecture
+from estimator.model.work import Kernel
+from estimator.run.convolution import with_relayouts
+from estimator.run.facility import Facility, footprint, host_parts
+from estimator.run.formats import multiplies
+from estimator.run.phase import Asked, asked, host_gaps, price_asked, repeated
+from estimator.run.precision import in_precision
+from estimator.run.repeat import joules, seconds
+from estimator.run.stack import Stack, load_stack
+from estimator.validation.chip import idle_with_context
+from estimator.validation.hardware import current, profile_of
+from estimator.validation.metered import Metered
+from estimator.validation.prediction import Steady
+from estimator.validation.rows import NotPredicted, Row
+
+NARROW = ("int8", "fp8")
+HELD = "fp16"
+FOLDED = ("pointwise", "reduction")  # TensorRT computes norms, activations and sums in the convolution before them
+
+
+@cache
+def facts() -> dict[str, Any]:
+    """The tables of systems.toml."""
+    return tomllib.loads(Path(__file__).with_name("systems.toml").read_text(encoding="utf-8"))
+
+
+def offline(row: Row) -> Metered:
+    """Queries answered as fast as the server can, every device with batches of its own; joules of the wall for each."""
+    known, task = facts()["inference"], row.text("task").split("-")[0]
+    if task not in known or row.text("scenario") not in ("Offline", ""):
+        raise NotPredicted(f"no definition of the benchmark {row.text('task')!r} in scenario {row.text('scenario')!r}")
+    how, profile, devices = known[task], profile_of(row), row.whole("n_gpus")
+    model, stack = load_architecture(how["model"]), load_stack("compiled")
+    program = model.programs["forward"]
+    sizes = {"batch": how["batch"], "sequence": max(round(how.get("sequence", 1) * how.get("filled", 1)), 1)}
+    kernels = in_precision(program.at("fused", **{symbol: sizes[symbol] for symbol in program.symbols}), HELD)
+    narrow = next((form for form in NARROW if form in row.text("precision").lower() and multiplies(form, profile)), "")
+    kept = [kernel for kernel in kernels if model.kind != "vision" or kernel.kind not in FOLDED]
+    items = [_narrowed(one, narrow, profile, stack) for kernel in kept for one in with_relayouts(kernel, profile, stack)]
+    phases = [price_asked("forward", items, profile, stack), host_gaps(profile, stack, steps=1)]
+    every = tuple(repeated(phase, 1, devices) for phase in phases)
+    energy, time = sum(map(joules, every)), sum(map(seconds, every))
+    around = footprint(energy, time, devices, profile, Facility(place="wall"))
+    return Metered(every, profile, float(how["batch"] * devices), devices, around.energy / energy)
+
+
+def _narrowed(kernel: Kernel, narrow: str, profile: Any, stack: Stack) -> Asked:
+    """A kernel whose tensors are held, and whose products are computed, in eight bits in place of sixteen."""
+    one = asked(kernel, profile, stack)
+    if not narrow:
+        return one
+    demand = replace(one.demand, memory_bytes=one.demand.memory_bytes / 2, l2_bytes=one.demand.l2_bytes / 2)
+    return replace(one, demand=replace(demand, mac_format=narrow, unit="tensor") if demand.macs else demand)
+
+
+def host(row: Row) -> Steady:
+    """Power of a server, or of its processors, as the row's task says."""
+    hardware, task = row.text("hardware").lower(), row.text("task").lower()
+    known = {name: table for name, table in facts()["host"].items() if isinstance(table, dict) and name in hardware}
+    if not known:
+        raise NotPredicted(f"no bundled server is like {row.text('hardware')!r}")
+    table = known[max(known, key=len)]
+    server, profile = load_host(table["host"]), current(table["device"])
+    if "cpu packages" in task:
+        return Steady(sum(float(part.count * part.feeding) for part in server.processors))
+    if "idle-ish" in task:
+        devices = row.whole("n_gpus") * idle_with_context(profile).power
+        return Steady(devices + sum(host_parts(server, devices, feeding=False).values()))
+    raise NotPredicted(f"what {row.text('task')!r} ran is not stated, or is a row of another file")

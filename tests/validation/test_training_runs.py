@@ -1,0 +1,89 @@
+"""Published training runs and whole systems: from a row's words to a prediction."""
+
+import pytest
+
+from estimator.run.practice import list_practices
+from estimator.validation import systems, training_runs
+from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.training_runs import architecture_for, facts, known_of
+
+
+def row(file="training_runs", **columns):
+    return Row(file, 2, {name: str(value) for name, value in columns.items()})
+
+
+def test_names_of_papers_lead_to_bundled_architectures():
+    names = {"LLaMA-1 33B": "llama-33b", "Pythia 1.4B": "pythia-1.4b", "Llama-3.3 70B": "llama-3.1-70b", "GPT-3 175B": "gpt3-175b"}
+    assert {name: architecture_for(name, 1.0)[0].name for name in names} == names
+
+
+def test_an_unknown_model_is_the_nearest_decoder_scaled_by_its_size():
+    model, share = architecture_for("Somebody's 6.5B", 6.5)
+    assert 5e9 < model.parameters < 8e9
+    assert model.parameters * share == pytest.approx(6.5e9, rel=1e-9, abs=0)
+
+
+def test_the_longest_beginning_decides():
+    assert known_of("Falcon-180B")["devices"] == 4096
+    assert known_of("Falcon-40B")["devices"] == 384
+    assert known_of("nobody knows this")["practice"] == "megatron"
+
+
+def test_every_table_names_a_practice_that_is_bundled():
+    assert all(known_of(table["match"])["practice"] in list_practices() for table in facts()["run"])
+
+
+BLOOM = {
+    "model_id": "BLOOM-176B",
+    "params_b": 176,
+    "tokens": 366e9,
+    "hardware": "NVIDIA A100-SXM4-80GB",
+    "unit": "run",
+    "accel_hours": 1082880,
+}
+
+
+def test_hours_of_all_devices_are_compared_where_their_number_is_not_published():
+    one = row(**BLOOM, energy_scope="GPU TDP x GPU-hours")
+    predicted = training_runs.predict(one)
+    # 1,082,880 device hours (Touvron et al. 2023, table 15), within the 30 % that is asked for
+    assert predicted.time == pytest.approx(one.time, rel=0.30, abs=0)
+    assert predicted.assumptions
+
+
+def test_the_scope_decides_what_stands_around_the_devices():
+    scopes = {"GPU only (NVML), no PUE": 1.0, "GPU power measured on one node, x PUE": 1.2}
+    found = {scope: training_runs.predict(row(**BLOOM, pue=1.2, energy_scope=scope)).meter for scope in scopes}
+    assert found == scopes
+    assert training_runs.predict(row(**BLOOM, pue=1.2, energy_scope="system power x PUE")).meter > 1.4
+
+
+def test_a_node_of_eight_is_read_at_the_wall():
+    lora = row(
+        "mlperf_training", task="MLPerf Training llama2_70b_lora", hardware="1xSMC-H100-SXM-80GB", n_gpus=8, batch_size=8, unit="run",
+        gradient_accumulation_steps=4, processed_samples=3072, power_limit_w=700, energy_scope="node wall power, liquid immersion",
+    )  # fmt: skip
+    # MLPerf Training v4.0, smc-dc-power: 11.7 MJ in 1686 s
+    assert training_runs.predict(lora).energy == pytest.approx(11.72e6, rel=0.20, abs=0)
+
+
+def test_what_is_not_published_is_not_predicted():
+    with pytest.raises(NotPredicted, match="number of tokens"):
+        training_runs.predict(row(**(BLOOM | {"tokens": ""})))
+
+
+def test_a_server_at_rest_draws_less_than_one_that_works():
+    rest = systems.host(row(task="idle-ish node wall power", hardware="1xSMC 8xH100 immersion", n_gpus=8, unit="second"))
+    # MLPerf power logs: 2.1 kW at the wall between runs
+    assert rest.power == pytest.approx(2100, rel=0.20, abs=0)
+    processors = systems.host(row(task="CPU packages, serving", hardware="8xH100 node", n_gpus=8, unit="second"))
+    # ML.ENERGY v3, RAPL of two packages: 479 to 587 W
+    assert 479 < processors.power < 587
+
+
+def test_queries_of_a_server_are_predicted_at_the_wall():
+    one = row(task="bert-99", scenario="Offline", hardware="NVIDIA A100-SXM-80GB", n_gpus=8, precision="int8 weights", unit="sample")
+    predicted = systems.offline(one)
+    assert predicted.energy > 0 and predicted.meter > 1
+    with pytest.raises(NotPredicted, match="no definition"):
+        systems.offline(row(task="rnnt", scenario="Offline", hardware="NVIDIA A100-SXM-80GB", n_gpus=8, unit="sample"))
