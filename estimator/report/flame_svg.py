@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WIDTH = 1200  # exact: pixels that stand for all of the energy
 FINE = 100  # exact: hundredths of a pixel, the grid of all edges
 ROW, GAP, MARGIN, TOP = 24, 1, 16, 64  # exact: pixels; a row, the line between two, around the graph, above it
+BASELINE, SQUARE, PAD = 16, 11, 6  # exact: pixels; of text below the top of its row, of a colour sample, beside a label
 LETTER = 6.7  # exact: pixels a letter takes at the size of the labels, generously
 OTHER = "#b0a48f"  # a component that has no colour of its own
 COLOURS = {
@@ -101,9 +102,9 @@ def _drawn(box: Box, total: float) -> str:
     fill = COLOURS.get(box.node.name, OTHER) if level == "component" else LEVELS[box.depth]
     edge = f'stroke="#ffffff" stroke-width="{GAP / 2}"' if width > 2 * FINE else ""
     rectangle = f'<rect x="{_px(box.left)}" y="{top}" width="{_px(width)}" height="{ROW - GAP}" fill="{fill}" {edge}/>'
-    room = int((width / FINE - ROW / 2) / LETTER)
+    room = int((width / FINE - 2 * PAD) / LETTER)
     label = _fitted(f"{box.node.name}", format_si(box.node.energy, "J"), room)
-    text = f'<text x="{_px(box.left + FINE * ROW // 4)}" y="{top + 16}" pointer-events="none">{escape(label)}</text>' if label else ""
+    text = f'<text x="{_px(box.left + FINE * PAD)}" y="{top + BASELINE}" pointer-events="none">{escape(label)}</text>' if label else ""
     return f'<g class="{level}"><title>{escape(told)}</title>{rectangle}{text}</g>'
 
 
@@ -126,6 +127,6 @@ def _legend(estimate: "Estimate", top: int) -> tuple[str, int]:
     for index, row in enumerate(rows):
         x, y = MARGIN + index % columns * (WIDTH // columns), top + index // columns * ROW
         text = f"{row['name']}  {format_si(row['energy'], 'J')} ({share_text(row['share'])})"
-        parts.append(f'<rect x="{x}" y="{y - 11}" width="12" height="12" fill="{COLOURS.get(row["name"], OTHER)}"/>')
+        parts.append(f'<rect x="{x}" y="{y - SQUARE}" width="{SQUARE}" height="{SQUARE}" fill="{COLOURS.get(row["name"], OTHER)}"/>')
         parts.append(f'<text class="key" x="{x + ROW}" y="{y}">{escape(text)}</text>')
     return f'<g class="legend">{"".join(parts)}</g>', top + -(-len(rows) // columns) * ROW
