@@ -47,12 +47,13 @@ def _si(key: str, unit: str) -> Callable[[Row], str]:
     return lambda row: format_si(row[key], unit) if row.get(key) else ""
 
 
-def _share(row: Row) -> str:
-    text = f"{row['share']:.1%}"
-    return "<0.1%" if text == "0.0%" and row["share"] else text
+def share_text(share: float) -> str:
+    """A share in tenths of a percent; what is there never reads as nothing."""
+    text = f"{share:.1%}"
+    return "<0.1%" if text == "0.0%" and share else text
 
 
-ENERGY: Columns = {"energy": _si("energy", "J"), "share": _share}
+ENERGY: Columns = {"energy": _si("energy", "J"), "share": lambda row: share_text(row["share"])}
 WORK: Columns = {"work": _si("flop", "FLOP"), "DRAM traffic": _si("memory_bytes", "B")}
 
 

@@ -9,7 +9,8 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from estimator.errors import EstimatorError
-from estimator.report.rows import grouped
+from estimator.report.exports import Exports
+from estimator.report.rows import grouped, timeline
 from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
 from estimator.run.facility import Footprint
 from estimator.run.phase import Entry, Phase
@@ -33,7 +34,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Exports):
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
     `tokens`, `samples`, `steps` and `media_seconds` (of video or sound) are 0 where the run has none. `coverage` maps each operation
@@ -146,6 +147,13 @@ class Estimate:
         have `time` (s), `launches`, `flop` and `memory_bytes`. Raises `UnknownName`.
         """
         return grouped(self.phases, by)
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """Power over the run: its phases in order with `start`, `time` (s), `energy` (J) and `power` (W) of all devices.
+
+        Steps repeat; here each phase stands once, with its time and joules in the whole run.
+        """
+        return timeline(self.phases)
 
     def best_operating_point(self, objective: str = "energy", limit: float | None = None) -> "Optimum":
         """The clock and voltage of least "energy", "energy_delay" or "time" for this run; see `estimator.run.optimum`.

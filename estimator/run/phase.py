@@ -117,7 +117,7 @@ def price_together(
     point = settle(profile, loads)
     kinds = tuple(item.kind for item in items)
     basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
-    price_list = PriceList(event_energy(profile, point.voltage), static_power(profile, point.clock, point.voltage, point.temperature))
+    price_list = prices_at(profile, point)
     entries = iter([_entry(item, load, profile, point, price_list) for item, load in zip(items, loads)])
     phases = []
     for name, group in groups.items():
@@ -167,7 +167,7 @@ def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
 def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, prices: PriceList) -> Entry:
     seconds = load.duration.seconds(point.clock) * point.stretch
     running = load.duration.running(point.clock) * point.stretch
-    energy, events = _joules(load.counts, running, seconds, profile, point, prices)
+    energy, events = joules_of(load.counts, running, seconds, profile, point, prices)
     n = load.launches
     return Entry(
         name=item.name,
@@ -185,7 +185,12 @@ def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, pri
     )
 
 
-def _joules(
+def prices_at(profile: Profile, point: OperatingPoint) -> PriceList:
+    """What an event costs and what flows anyway at `point`."""
+    return PriceList(event_energy(profile, point.voltage), static_power(profile, point.clock, point.voltage, point.temperature))
+
+
+def joules_of(
     counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint, prices: PriceList
 ) -> tuple[Counts, Counts]:
     """Joules and event counts of one launch, its share of the static power included, by (component, event)."""
