@@ -78,8 +78,19 @@ def estimate(
         profile, software, planned = site.profile, site.stack, plan_training(subject, run, site)
         around = site.cluster
     else:
+        _check_unplaced(run, devices=devices, cluster=cluster, practice=practice)
         planned, around = plan(subject, run, profile, software, parallel), None
     return assemble(subject, with_facility(planned, profile, facility, around), run, profile, software)
+
+
+def _check_unplaced(run: Run, **settings: Any) -> None:
+    """Refuse what only the training of an architecture takes, lest the answer be for one device without a word."""
+    for name, value in settings.items():
+        if value is not None and (name, value) != ("devices", 1):
+            raise InvalidSetting(
+                f"{name}={value!r}: only Training of an architecture takes it, not {type(run).__name__} of what was given; "
+                "spread inference with parallel=Parallel(tensor=…), served models also with Serving(replicas=…)"
+            )
 
 
 def _settled(run: Run | None, subject: Architecture | Trace) -> Run:

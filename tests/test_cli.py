@@ -80,6 +80,21 @@ def test_without_arguments_the_help_names_every_command(capsys):
         assert callable(import_module(f"estimator.cli.{name.replace('-', '_')}").run)
 
 
+@pytest.mark.parametrize("command", ["", *COMMANDS, *("profiles " + name for name in ("list", "show", "check", "new")), "check flops"])
+def test_every_command_explains_itself(capsys, command):
+    with pytest.raises(SystemExit) as done:
+        main([*command.split(), "--help"])
+    assert done.value.code == 0
+    assert f"usage: python -m estimator {command}".rstrip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--devices", "--cluster", "--practice"])
+def test_settings_of_training_are_not_dropped_from_inference(capsys, option):
+    given = {"--devices": "8", "--cluster": "dgx-h100", "--practice": "megatron"}[option]
+    assert main([*ASK, option, given]) == 2
+    assert f"{option[2:]}={given}: " in capsys.readouterr().err.replace("'", "")
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     piped = f"{sys.executable} -m estimator profiles show H100 | head -1"
     done = subprocess.run(piped, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
