@@ -109,3 +109,12 @@ def test_pictures_are_asked_for_by_a_word(capsys):
     assert "--output-tokens does not go with --diffuse" in capsys.readouterr().err
     assert main(["tiny-sd", "--diffuse", "--serve"]) == 2
     assert "--serve does not go with --diffuse" in capsys.readouterr().err
+
+
+def test_audio_epochs_and_the_rank_of_adapters_are_options(capsys):
+    assert main(["whisper-small", "--audio-seconds", "45", "--output-tokens", "2"]) == 0
+    assert "audio_seconds=45.0" in capsys.readouterr().out
+    assert main(["resnet-50", "--train", "--epochs", "2", "--samples", "100", "--batch", "10", "--json"]) == 0
+    assert Estimate.from_json(capsys.readouterr().out).steps == 20
+    assert main(["gpt2", "--train", "--trainable", "lora", "--rank", "4", "--sequence-tokens", "64"]) == 0
+    assert "rank=4" in capsys.readouterr().out
