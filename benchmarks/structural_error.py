@@ -35,6 +35,7 @@ status = "derived"
 [between_laboratories]
 spread = {{ value = {value:g}, low = {low:g}, high = {high:g}, source = "{source}" }}
 """
+FEW = 10  # exact: rows below which one in ten outside cannot show
 Found = dict[tuple[str, str], list[Residual]]
 
 
@@ -75,7 +76,7 @@ def _add(row: Row, found: Found, taken: dict[str, int], limit: int | None) -> st
 
 def tables(found: Found, least: float) -> str:
     """The TOML tables of all kinds, the notes saying on what each number stands."""
-    fitted = {key: fit_unseen(Table(residuals), least) for key, residuals in found.items()}
+    fitted = {key: fit_unseen(Table(residuals), least) for key, residuals in found.items() if len(residuals) >= FEW}
     text = ""
     for kind in KINDS:
         text += f"\n[{kind}]\n"
@@ -85,7 +86,7 @@ def tables(found: Found, least: float) -> str:
 
 
 def _widest(fitted: dict[tuple[str, str], Factor], figure: str, least: float) -> Factor:
-    """For what no row tells of: the lowest low end and the highest high end of the other kinds."""
+    """For what too few rows tell of: the lowest low end and the highest high end of the other kinds."""
     others = [factor for (_, of), factor in fitted.items() if of == figure]
     return Factor(min([one.low for one in others], default=1 / least), max([one.high for one in others], default=least))
 
@@ -100,8 +101,8 @@ def _lines(figure: str, factor: Factor, residuals: list[Residual], least: float)
 
 
 def _note(residuals: list[Residual], factor: Factor, least: float) -> str:
-    if not residuals:
-        return "no row measured: the widest of the other kinds"
+    if len(residuals) < FEW:
+        return f"{len(residuals) or 'no'} rows, too few to tell: the widest of the other kinds"
     rows = Table(residuals)
     inside, unseen = rows.ranks(factor), held_out(rows, factor, least)
     shares = " and ".join(f"{(inside <= level).mean():.0%} ({(unseen <= level).mean():.0%})" for level in (0.5, 0.9))
