@@ -60,7 +60,7 @@ def test_a_response_is_exact_at_the_value_and_at_both_ends_and_everywhere_for_po
 def test_a_range_that_reaches_down_to_zero_is_followed_linearly():
     known = responses({"practice.x": Quantity(0.4, "1", 0, 0.8)}, lambda path, at: (math.exp(3 * (at if path else 0.4)),))
     (change,) = known["practice.x"].change(np.array([0, 0.1, 0.4, 0.8]))
-    assert np.allclose(change, [-1.2, -0.9, 0, 1.2], rtol=1e-12, atol=1e-15)
+    assert change == pytest.approx([-1.2, -0.9, 0, 1.2], rel=1e-12, abs=0)
 
 
 def test_at_the_values_of_all_numbers_the_samples_are_those_of_the_phases():
@@ -84,7 +84,7 @@ def test_the_slowest_device_varies_as_the_spread_between_devices_does():
     assert found.shares["time"]["practice.straggler_spread"] > 0.9
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.sampled_from(RANGED), st.floats(1.2, 3))
 def test_widening_a_range_of_the_practice_never_narrows_the_interval(name, factor):
     given = getattr(load_practice("megatron"), name)
