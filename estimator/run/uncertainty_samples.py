@@ -42,8 +42,12 @@ def two_piece(quantity: Quantity, deviate: np.ndarray) -> np.ndarray:
 
 
 def bent(deviate: np.ndarray, tail: float) -> np.ndarray:
-    """Deviates to the power `tail`, those at the ends of a range left where they are: above 1, most lie nearer to the median."""
-    return np.sign(deviate) * AT_END * (np.abs(deviate) / AT_END) ** tail
+    """Deviates to the power `tail`, those at the ends of a range left where they are: above 1, most lie nearer to the median.
+
+    Beyond the ends, which rows do not tell of, no tail is heavier than a log-normal's.
+    """
+    ratio = np.abs(deviate) / AT_END
+    return np.sign(deviate) * AT_END * np.where(ratio > 1, ratio ** min(tail, 1.0), ratio**tail)
 
 
 class Sampler:
