@@ -62,7 +62,7 @@ def phases(estimate: "Estimate") -> Table:
     rows = [row | _point(estimate, row) for row in estimate.rows("phase")]
     rows.sort(key=lambda row: row["name"] == HOST)
     rows.append(_sum(TOTAL, rows))
-    rows = [row | {"power": row["energy"] / row["time"]} for row in rows]
+    rows = [row | {"power": row["energy"] / row["time"] if row["time"] else 0.0} for row in rows]  # none where it hides behind others
     point = {"time": _si("time", "s"), "power": _si("power", "W"), "clock": _si("clock", "Hz"), "voltage": _si("voltage", "V")}
     return Table(rows, {"phase": lambda row: row["name"] + "*" * row.get("capped", False)} | ENERGY | point | WORK)
 

@@ -212,8 +212,14 @@ class Estimate(Exports):
 
     @classmethod
     def from_json(cls, text: str) -> "Estimate":
-        """Read what `to_json` wrote. Executes nothing."""
-        data = json.loads(text)
+        """Read what `to_json` wrote. Executes nothing. Raises `EstimatorError` for anything else."""
+        try:
+            return cls._from_table(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise EstimatorError(f"not a stored estimate: {type(error).__name__}: {error}. Write it with Estimate.to_json().") from None
+
+    @classmethod
+    def _from_table(cls, data: dict[str, Any]) -> "Estimate":
         data["phases"] = tuple(phase_from_dict(phase) for phase in data["phases"])
         data["numbers"] = tuple(Source(**number) for number in data["numbers"])
         data["assumptions"] = tuple(data["assumptions"])

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 WIDTH = 110  # exact: columns of running text
 DIGITS = 4  # exact: digits shown of what is added up
 ALIKE = 1e-9  # exact: two figures that differ only by rounding
+THROUGH = {
+    "register": "through the registers", "shared": "through shared memory", "l2": "through L2",
+    "memory": "from or to off-chip memory", "link": "over the link",
+}  # fmt: skip
 BOUNDS = {
     "memory": "off-chip memory, which takes longest to move the bytes",
     "L2": "L2, which takes longest to hand the bytes to the multiprocessors",
@@ -82,10 +86,10 @@ def _work(estimate: "Estimate", chain: Chain) -> str:
     moved = {level: amount for level, amount in chain.traffic.items() if amount}
     if not chain.flop and not moved:
         return _section("The work", head + " It computes nothing and moves nothing; the device waits.")
-    told = ", ".join(f"{format_si(amount, 'B')} at level {level}" for level, amount in moved.items())
+    told = ", ".join(f"{format_si(amount, 'B')} {THROUGH.get(level, level)}" for level, amount in moved.items())
     text = f" One launch computes {format_si(chain.flop, 'FLOP')} and moves {told or 'nothing'}"
     beyond = moved.get("memory", 0.0)
-    ratio = f": {chain.flop / beyond:.3g} FLOP for each byte that comes from memory or goes there" if beyond and chain.flop else ""
+    ratio = f": {chain.flop / beyond:.3g} FLOP for each byte of off-chip memory" if beyond and chain.flop else ""
     return _section("The work", f"{head}{text}{ratio}.")
 
 

@@ -33,7 +33,11 @@ COLOURS = {
 }  # fmt: skip
 LEVELS = ("#dfe3e6", "#cfd8dc", "#e4e0d8", "#ece9e2")  # total, phase, layer, kernel
 KINDS = ("total", "phase", "layer", "kernel", "component")
-STYLE = "text{font:12px system-ui,sans-serif;fill:#1c2326}.head{font-size:15px;font-weight:600}.key{font-size:12px}rect:hover{opacity:.7}"
+STYLE = (
+    "text{font:12px system-ui,sans-serif;fill:#1c2326}.head{font-size:15px;font-weight:600}.flame rect:hover{opacity:.7}"
+    "@media (prefers-color-scheme:dark){.page{fill:#121212}.out{fill:#e6eaec}}"
+)
+LIGHT_OR_DARK = "<style>:root{color-scheme:light dark}</style>"
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ def save(estimate: "Estimate", path: str | Path) -> None:
         raise InvalidSetting(f"save_flame({str(path)!r}): a flame graph is written as .svg or .html; name the file flame.svg or flame.html")
     text = svg(estimate)
     if suffix == ".html":
-        title = escape(f"{estimate.model} on {estimate.hardware}")
-        text = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head><body>{text}</body></html>\n'
+        head = f'<meta charset="utf-8"><title>{escape(f"{estimate.model} on {estimate.hardware}")}</title>{LIGHT_OR_DARK}'
+        text = f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{text}</body></html>\n'
     Path(path).write_text(text, encoding="utf-8")
 
 
@@ -89,7 +93,7 @@ def svg(estimate: "Estimate") -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {height}" width="{wide}" height="{height}">'
         f'<style>{STYLE}</style><rect class="page" width="{wide}" height="{height}" fill="#ffffff"/>'
-        f'<text class="head" x="{MARGIN}" y="24">{escape(title)}</text><text x="{MARGIN}" y="46">{escape(line)}</text>'
+        f'<text class="head out" x="{MARGIN}" y="24">{escape(title)}</text><text class="out" x="{MARGIN}" y="46">{escape(line)}</text>'
         f'<g class="flame" transform="translate({MARGIN} {TOP})">{drawn}</g>{legend}</svg>\n'
     )
 
@@ -128,5 +132,5 @@ def _legend(estimate: "Estimate", top: int) -> tuple[str, int]:
         x, y = MARGIN + index % columns * (WIDTH // columns), top + index // columns * ROW
         text = f"{row['name']}  {format_si(row['energy'], 'J')} ({share_text(row['share'])})"
         parts.append(f'<rect x="{x}" y="{y - SQUARE}" width="{SQUARE}" height="{SQUARE}" fill="{COLOURS.get(row["name"], OTHER)}"/>')
-        parts.append(f'<text class="key" x="{x + ROW}" y="{y}">{escape(text)}</text>')
+        parts.append(f'<text class="out" x="{x + ROW}" y="{y}">{escape(text)}</text>')
     return f'<g class="legend">{"".join(parts)}</g>', top + -(-len(rows) // columns) * ROW

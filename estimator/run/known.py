@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 
 class Known:
-    """Results by key. All belong to one model, run and site, of which only layout, micro-batch, recomputation and sharding change.
+    """Results by key. All belong to one model, run and site, of which only these change: layout, micro-batch, recomputation, sharding,
+    and numbers of the practice and the network.
 
     `sums`: phases are kept as their sums alone, which is all that a search compares.
     """

@@ -38,9 +38,10 @@ def microbatch(
 ) -> dict[str, Phase]:
     """Phases of one micro-batch through all layers, by name; `known` keeps what other layouts need as well."""
     known = known or Known()
+    paces = float(practice.kernel_share), float(practice.score_passes)
     priced = {}
     for name, items in demands_of(shape, run, piece, profile, stack, practice, known):
-        key = (piece, name, run.recompute if name == "recompute" else "")
+        key = (piece, name, run.recompute if name == "recompute" else "", *paces)
         priced[name] = known.phase(key, partial(_price, name, items, profile, stack))
     return priced
 

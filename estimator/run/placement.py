@@ -13,7 +13,7 @@ from estimator.run.phase import COMMUNICATION
 from estimator.run.plan import Plan
 from estimator.run.practice import Practice
 from estimator.run.repeat import joules, seconds
-from estimator.run.settings import Training
+from estimator.run.settings import OPTIMIZERS, Training
 from estimator.run.training_parallel import Site
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
@@ -31,6 +31,9 @@ def placed(
     practice: str | Practice | None,
 ) -> tuple[Training, Site]:
     """The run and the site as given; `devices` without a layout get the fastest one that fits, and the run its micro-batch."""
+    if not isinstance(run.optimizer, str):
+        kind = type(run.optimizer).__name__
+        raise InvalidSetting(f"optimizer={kind}(…) is for a module with inputs; {model.name} takes a name: {', '.join(OPTIMIZERS)}")
     if devices is not None:
         require_count("devices", devices)
     if parallel is not None and devices is not None and parallel.devices != devices:

@@ -38,9 +38,11 @@ class Served:
 def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, parallel: Parallel) -> Served:
     """The phases that serve `run.requests` requests. Raises `InvalidSetting` for more than the memory, or the engine, can take."""
     _check_length(model, run)
+    draft = load_architecture(run.draft) if run.draft is not None else None
+    if draft is not None:
+        _check_length(draft, run)
     if not run.cuda_graphs:  # each kernel is launched by the interpreter
         stack = stack.model_copy(update={"launch_interval": engine_of(stack).launch_interval})
-    draft = load_architecture(run.draft) if run.draft is not None else None
     steps = Steps(model, profile, stack, parallel)
     proposing = Steps(draft, profile, stack, parallel) if draft is not None else None
     most = min(largest_batch(model, run, profile, parallel, draft), float(run.max_num_seqs))

@@ -94,7 +94,7 @@ def test_a_launch_worked_out_by_hand():
     # two kernels: 3 J and 1 J; half of each is full adders, 1e12 of them, so 1.5 pJ each, and half leaks over one second: 1.5 W
     text = re.sub(r"\s+", " ", explain(estimate_of(("decode", [entry(3.0, "mlp"), entry(1.0, "lm_head")]))))
     assert "`aten.mm` in mlp takes more energy than any other kernel of this run: 1 launch in the phase decode." in text
-    assert "One launch computes 1 FLOP and moves 8 B at level memory: 0.125 FLOP for each byte" in text
+    assert "One launch computes 1 FLOP and moves 8 B from or to off-chip memory: 0.125 FLOP for each byte of off-chip memory" in text
     assert "tensor units full_adder 1e+12 1.5 pJ 1.5 J" in text
     assert "leakage 1.5 W 1.5 J through transistors that are switched off" in text
     assert "3 J × 1 launch = 3 J: 75.0% of all 4 J." in text

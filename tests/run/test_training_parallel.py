@@ -171,7 +171,10 @@ def test_settings_are_checked():
     for wrong, message in (
         ({"steps": 0}, "steps=0: expected a whole number of at least 1"),
         ({"tokens": 1e9, "steps": 3}, "steps and tokens were given together; one of them says how long the run is"),
-        ({"packing": 0.0}, "packing=0.0, frozen=0.0: expected shares, packing above 0"),
+        ({"packing": "x"}, "packing='x': expected a share between 0 and 1"),
+        ({"frozen": 1.5}, "frozen=1.5: expected a share between 0 and 1"),
+        ({"evaluation_every": 5}, "evaluation_every and evaluation_samples belong together"),
+        ({"packing": 0.0}, "packing=0.0: expected a finite number above zero"),
     ):
         with pytest.raises(InvalidSetting) as caught:
             Training(**wrong)
