@@ -113,7 +113,9 @@ def price_together(
     The first phase keeps what all of them were priced from.
     """
     items = [item for group in groups.values() for item in group]
-    loads = tuple(Load(item.launches * steps, count_events(item.demand, profile), duration(item.demand, profile)) for item in items)
+    demands = {id(item.demand): item.demand for item in items}  # items that share one are counted once
+    known = {key: (count_events(demand, profile), duration(demand, profile)) for key, demand in demands.items()}
+    loads = tuple(Load(item.launches * steps, *known[id(item.demand)]) for item in items)
     point = settle(profile, loads)
     kinds = tuple(item.kind for item in items)
     basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
@@ -132,20 +134,24 @@ def repeated(phase: Phase, times: float, devices: int = 1) -> Phase:
     for entry in phase.entries:
         many = times * devices
         entries.append(
-            replace(
-                entry,
-                time=entry.time * times,
+            Entry(
+                name=entry.name,
+                kind=entry.kind,
+                module=entry.module,
+                layers=entry.layers,
                 launches=entry.launches * many,
-                flop=entry.flop * many,
-                matmul_flop=entry.matmul_flop * many,
+                time=entry.time * times,
+                bound=entry.bound,
                 energy={key: value * many for key, value in entry.energy.items()},
                 events={key: value * many for key, value in entry.events.items()},
+                flop=entry.flop * many,
+                matmul_flop=entry.matmul_flop * many,
                 traffic={key: value * many for key, value in entry.traffic.items()},
             )
         )
     basis = phase.basis
     if basis is not None:
-        loads = tuple(replace(load, launches=load.launches * times) for load in basis.loads)
+        loads = tuple(Load(load.launches * times, load.counts, load.duration) for load in basis.loads)
         basis = replace(basis, loads=loads, devices=basis.devices * devices)
     return replace(phase, steps=phase.steps * times, entries=tuple(entries), basis=basis)
 
