@@ -5,16 +5,18 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
-from estimator.hardware.events import BITS_PER_BYTE, Counts, count_events, event_energy
+from estimator.hardware.events import BITS_PER_BYTE, REGISTERS, SHARED, Counts, count_events, event_energy
 from estimator.hardware.operating_point import Load, OperatingPoint, StaticPower, settle, static_power
-from estimator.hardware.roofline import duration
+from estimator.hardware.roofline import Duration, duration
 from estimator.hardware.schema import Profile
+from estimator.kept import kept
 from estimator.model.rules import work_of
 from estimator.model.work import Kernel
 from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
 from estimator.run.stack import Stack, efficiency_class, host_seconds
 
+KEPT = 1024  # exact: demands whose counts are kept at hand
 HOST, COMMUNICATION, WAITING = "host", "communication", "waiting"
 CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
 
@@ -88,8 +90,18 @@ class PriceList(NamedTuple):
 
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
-    launched = [one for kernel in kernels for one in with_relayouts(kernel, profile, stack)]
-    return price_asked(name, [asked(kernel, profile, stack) for kernel in launched], profile, stack, steps=steps)
+    (phase,) = price_each([(name, kernels, steps)], profile, stack)
+    return phase
+
+
+def price_each(passes: Sequence[tuple[str, Sequence[Kernel], float]], profile: Profile, stack: Stack) -> list[Phase]:
+    """A phase for each of (name, kernels, steps), one after the other; kernels that passes share are worked out once."""
+    shared = {id(kernel): kernel for _, kernels, _ in passes for kernel in kernels}
+    items = {key: [asked(one, profile, stack) for one in with_relayouts(kernel, profile, stack)] for key, kernel in shared.items()}
+    return [
+        price_asked(name, [item for kernel in kernels for item in items[id(kernel)]], profile, stack, steps=steps)
+        for name, kernels, steps in passes
+    ]
 
 
 def asked(kernel: Kernel, profile: Profile, stack: Stack) -> Asked:
@@ -113,9 +125,7 @@ def price_together(
     The first phase keeps what all of them were priced from.
     """
     items = [item for group in groups.values() for item in group]
-    demands = {id(item.demand): item.demand for item in items}  # items that share one are counted once
-    known = {key: (count_events(demand, profile), duration(demand, profile)) for key, demand in demands.items()}
-    loads = tuple(Load(item.launches * steps, *known[id(item.demand)]) for item in items)
+    loads = tuple(Load(item.launches * steps, *counted(item.demand, profile)) for item in items)
     point = settle(profile, loads)
     kinds = tuple(item.kind for item in items)
     basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
@@ -126,6 +136,12 @@ def price_together(
         phases.append(Phase(name, steps, point, tuple(next(entries) for _ in group), basis))
         basis = Basis(profile, (), stack)
     return phases
+
+
+@kept(KEPT)
+def counted(demand: Demand, profile: Profile) -> tuple[Counts, Duration]:
+    """Switching events and duration of one launch; not to be changed, for launches that ask the same share them."""
+    return count_events(demand, profile), duration(demand, profile)
 
 
 def repeated(phase: Phase, times: float, devices: int = 1) -> Phase:
@@ -164,46 +180,43 @@ def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float 
 
 def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
     """Bytes of one launch by level."""
-    shared = sum(count for (_, event), count in counts.items() if event == "shared_bit") / BITS_PER_BYTE
-    registers = sum(count for (_, event), count in counts.items() if event == "register_bit") / BITS_PER_BYTE
+    shared = counts.get((SHARED, "shared_bit"), 0.0) / BITS_PER_BYTE
+    registers = counts.get((REGISTERS, "register_bit"), 0.0) / BITS_PER_BYTE
     inside = {"register": registers, "shared": shared, "l2": demand.l2_bytes, "memory": demand.memory_bytes}
     return inside | ({"link": demand.link_bytes} if demand.link else {})
 
 
 def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, prices: PriceList) -> Entry:
-    seconds = load.duration.seconds(point.clock) * point.stretch
-    running = load.duration.running(point.clock) * point.stretch
-    energy, events = _joules(load.counts, running, seconds, profile, point, prices)
     n = load.launches
+    seconds = n * load.duration.seconds(point.clock) * point.stretch
+    running = n * load.duration.running(point.clock) * point.stretch
+    events = {key: n * count for key, count in load.counts.items()}
+    events[CLOCK, "clock_cycle"] = (running + (seconds - running) * profile.clock.gated_share) * point.clock
     return Entry(
         name=item.name,
         kind=item.kind,
         module=item.module,
         layers=item.layers,
         launches=n,
-        time=n * seconds,
+        time=seconds,
         bound=HOST if item.kind == HOST else load.duration.bound(point.clock),
-        energy={key: n * joules for key, joules in energy.items()},
-        events={key: n * count for key, count in events.items()},
+        energy=_joules(events, seconds, profile, prices),
+        events=events,
         flop=n * item.flop,
         matmul_flop=n * item.matmul_flop,
         traffic={level: n * amount for level, amount in _traffic(item.demand, load.counts).items()},
     )
 
 
-def _joules(
-    counts: Counts, running: float, seconds: float, profile: Profile, point: OperatingPoint, prices: PriceList
-) -> tuple[Counts, Counts]:
-    """Joules and event counts of one launch, its share of the static power included, by (component, event)."""
+def _joules(events: Counts, seconds: float, profile: Profile, prices: PriceList) -> Counts:
+    """Joules of events in so many seconds, with their share of the static power, by (component, event)."""
     per_event, still = prices
-    toggling = running + (seconds - running) * profile.clock.gated_share
-    events = dict(counts) | {(CLOCK, "clock_cycle"): toggling * point.clock}
     energy = {key: count * per_event[key[1]] for key, count in events.items()}
     energy[LEAKAGE, "leakage"] = still.leakage * seconds
     energy[IDLE_MEMORY, "refresh"] = still.memory_idle * seconds
     energy[REGULATORS, "conversion"] = _total(energy.values()) * (1 / profile.power.regulator_efficiency - 1)
     energy[BOARD, "board"] = still.board * seconds
-    return energy, events
+    return energy
 
 
 def _total(values: Iterable[float]) -> float:
