@@ -4,7 +4,6 @@ The steps of a generating model differ in the tokens that are cached and in noth
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +32,8 @@ class Template:
         self.symbols: list[frozenset[str]] = []
         self.steps: list[tuple[int, frozenset[str], Callable[..., Any], tuple[int, ...]]] = []
         self.polynomials: list[tuple[int, Polynomial]] = []
-        self.kernels = [(kernel, tuple(self._place(getattr(kernel, name)) for name in PARTS)) for kernel in kernels]
+        places = [tuple(self._place(getattr(kernel, name)) for name in PARTS) for kernel in kernels]
+        self.kernels = [(kernel, self._touching(parts), parts) for kernel, parts in zip(kernels, places)]
         self.last: tuple[Sizes | None, list[Any], tuple[Kernel, ...]] = (None, self.values, kernels)
 
     def at(self, sizes: Sizes) -> tuple[Kernel, ...]:
@@ -48,10 +48,8 @@ class Template:
             if not symbols.isdisjoint(changed):
                 values[place] = make([values[part] for part in parts])
         kernels = tuple(
-            replace(kernel, **{name: values[part] for name, part in zip(PARTS, parts)})
-            if any(not self.symbols[part].isdisjoint(changed) for part in parts)
-            else known
-            for (kernel, parts), known in zip(self.kernels, made)
+            known if symbols.isdisjoint(changed) else _kernel(kernel, *[values[part] for part in parts])
+            for (kernel, symbols, parts), known in zip(self.kernels, made)
         )
         if all(isinstance(size, (int, float)) for size in sizes.values()):
             self.last = dict(sizes), values, kernels
@@ -81,7 +79,7 @@ class Template:
 
     def _add(self, key: Any, value: Any, make: Callable[..., Any] | None, parts: tuple[int, ...]) -> None:
         place = self.places[key] = len(self.values)
-        symbols: frozenset[str] = frozenset().union(*(self.symbols[part] for part in parts))
+        symbols = self._touching(parts)
         if isinstance(value, Polynomial):
             symbols = value.symbols or ONCE
             self.polynomials.append((place, value))
@@ -89,6 +87,15 @@ class Template:
             self.steps.append((place, symbols, make, parts))
         self.values.append(value)
         self.symbols.append(symbols)
+
+    def _touching(self, parts: tuple[int, ...]) -> frozenset[str]:
+        """Names of the sizes that change any of the parts."""
+        return frozenset().union(*(self.symbols[part] for part in parts))
+
+
+def _kernel(kernel: Kernel, signatures: Any, reads: Any, writes: Any, resident: Any, count: Any) -> Kernel:
+    about = kernel.name, kernel.kind, kernel.phase, kernel.module
+    return Kernel(*about, signatures, reads, writes, kernel.format, count, kernel.layers, resident)
 
 
 def _tensor(spec: TensorSpec, made: list[Any]) -> TensorSpec:

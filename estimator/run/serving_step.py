@@ -1,7 +1,7 @@
 """One device's part in a step of a serving engine: its kernels with their demands, its exchanges, its sampling and its waiting."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log, sqrt
 
