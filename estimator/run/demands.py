@@ -56,8 +56,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(signature.get("scale_a"), out) for signature in kernel.signatures for out in signature.outputs[:1]]
-    return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
+    scales = [(scale, signature) for signature in kernel.signatures if (scale := signature.get("scale_a")) is not None]
+    return sum(signature.outputs[0].elements * scale.shape[-1] for scale, signature in scales if _blocks(scale) and scale.format == "fp32")
 
 
 def _blocks(scale: TensorSpec | None) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import BITS_PER_BYTE, REGISTERS, SHARED, Counts, count_events, event_energy
-from estimator.hardware.operating_point import Load, OperatingPoint, StaticPower, settle, static_power
+from estimator.hardware.operating_point import Load, OperatingPoint, StaticPower, elapsed, settle, static_power
 from estimator.hardware.roofline import Duration, duration
 from estimator.hardware.schema import Profile
 from estimator.kept import kept
@@ -88,6 +88,32 @@ class PriceList(NamedTuple):
     still: StaticPower
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One step of groups that alternate so fast that one operating point holds for all of them."""
+
+    groups: Mapping[str, Sequence[Asked]]
+    point: OperatingPoint
+    basis: Basis
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the step."""
+        return elapsed(self.basis.loads, self.point)
+
+    def phases(self, steps: float = 1.0) -> list[Phase]:
+        """A phase for each group, `steps` times over. The first one keeps what all of them were priced from."""
+        profile, point = self.basis.profile, self.point
+        basis = replace(self.basis, loads=_times(self.basis.loads, steps))
+        price_list = PriceList(event_energy(profile, point.voltage), static_power(profile, point.clock, point.voltage, point.temperature))
+        loads, phases = iter(basis.loads), []
+        for name, group in self.groups.items():
+            entries = tuple([_entry(item, next(loads), profile, point, price_list) for item in group])
+            phases.append(Phase(name, steps, point, entries, basis))
+            basis = Basis(profile, (), basis.stack)
+        return phases
+
+
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:
     """Time and energy of `kernels`, launched one after the other, `steps` times over."""
     (phase,) = price_each([(name, kernels, steps)], profile, stack)
@@ -124,18 +150,15 @@ def price_together(
 
     The first phase keeps what all of them were priced from.
     """
+    return settle_together(groups, profile, stack, sequences=sequences).phases(steps)
+
+
+def settle_together(groups: Mapping[str, Sequence[Asked]], profile: Profile, stack: Stack, *, sequences: float = 0.0) -> Settled:
+    """One step of all `groups` at their common operating point; `price_together` without the joules of each kernel."""
     items = [item for group in groups.values() for item in group]
-    loads = tuple(Load(item.launches * steps, *counted(item.demand, profile)) for item in items)
-    point = settle(profile, loads)
-    kinds = tuple(item.kind for item in items)
-    basis = Basis(profile, loads, stack, tuple(item.demand for item in items), kinds, sequences)
-    price_list = PriceList(event_energy(profile, point.voltage), static_power(profile, point.clock, point.voltage, point.temperature))
-    entries = iter([_entry(item, load, profile, point, price_list) for item, load in zip(items, loads)])
-    phases = []
-    for name, group in groups.items():
-        phases.append(Phase(name, steps, point, tuple(next(entries) for _ in group), basis))
-        basis = Basis(profile, (), stack)
-    return phases
+    loads = tuple(Load(item.launches, *counted(item.demand, profile)) for item in items)
+    demands, kinds = tuple(item.demand for item in items), tuple(item.kind for item in items)
+    return Settled(groups, settle(profile, loads), Basis(profile, loads, stack, demands, kinds, sequences))
 
 
 @kept(KEPT)
@@ -146,30 +169,34 @@ def counted(demand: Demand, profile: Profile) -> tuple[Counts, Duration]:
 
 def repeated(phase: Phase, times: float, devices: int = 1) -> Phase:
     """The phase `times` over, with the joules and counts of `devices` that run it side by side."""
-    entries = []
-    for entry in phase.entries:
-        many = times * devices
-        entries.append(
-            Entry(
-                name=entry.name,
-                kind=entry.kind,
-                module=entry.module,
-                layers=entry.layers,
-                launches=entry.launches * many,
-                time=entry.time * times,
-                bound=entry.bound,
-                energy={key: value * many for key, value in entry.energy.items()},
-                events={key: value * many for key, value in entry.events.items()},
-                flop=entry.flop * many,
-                matmul_flop=entry.matmul_flop * many,
-                traffic={key: value * many for key, value in entry.traffic.items()},
-            )
+    if times == devices == 1:
+        return phase
+    many = times * devices
+    entries = tuple(
+        Entry(
+            name=entry.name,
+            kind=entry.kind,
+            module=entry.module,
+            layers=entry.layers,
+            launches=entry.launches * many,
+            time=entry.time * times,
+            bound=entry.bound,
+            energy={key: value * many for key, value in entry.energy.items()},
+            events={key: value * many for key, value in entry.events.items()},
+            flop=entry.flop * many,
+            matmul_flop=entry.matmul_flop * many,
+            traffic={key: value * many for key, value in entry.traffic.items()},
         )
+        for entry in phase.entries
+    )
     basis = phase.basis
     if basis is not None:
-        loads = tuple(Load(load.launches * times, load.counts, load.duration) for load in basis.loads)
-        basis = replace(basis, loads=loads, devices=basis.devices * devices)
-    return replace(phase, steps=phase.steps * times, entries=tuple(entries), basis=basis)
+        basis = replace(basis, loads=_times(basis.loads, times), devices=basis.devices * devices)
+    return replace(phase, steps=phase.steps * times, entries=entries, basis=basis)
+
+
+def _times(loads: Sequence[Load], times: float) -> tuple[Load, ...]:
+    return tuple([Load(load.launches * times, load.counts, load.duration) for load in loads])
 
 
 def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float = 0.0) -> Phase:

@@ -86,9 +86,9 @@ def _writes(signature: Signature, special: Touch) -> tuple[TensorSpec, ...]:
 def bytes_moved(signature: Signature) -> tuple[Dim, Dim]:
     """Bytes read and written by one call, each operand once."""
     special = touch(signature)
-    read = sum(spec.bytes for spec in _reads(signature, special) if spec is not None)
+    read = sum([spec.bytes for spec in _reads(signature, special) if spec is not None])
     read = read + sum(signature[name].bytes for name in special.twice)
-    return read, sum(spec.bytes for spec in _writes(signature, special))
+    return read, sum([spec.bytes for spec in _writes(signature, special)])
 
 
 def _tensors(value: Any) -> Iterator[TensorSpec]:
