@@ -1,12 +1,13 @@
 """The front door: `estimate` and `compare`. The one file in which every floor meets."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from estimator.errors import InvalidSetting, MissingInputs
+from estimator.errors import InvalidSetting, MissingInputs, unknown_name
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
@@ -27,6 +28,7 @@ from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
 
+SWEPT = ("weights", "routing", "devices", "cluster", "practice", "facility")  # what `sweep` hands on to `estimate`
 KEPT = 16  # exact: named models that are kept at hand
 Hardware = str | Path | Mapping[str, Any] | Profile
 
@@ -50,7 +52,7 @@ def estimate(
 
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
-    meta or fake), or a `Trace`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
+    meta or fake), or a `Trace`, or the path of its `.json`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
     `run`: `Inference` (default), `Serving`, `Training` or `Diffusion` (default for diffusion pipelines); `parallel` spreads it over
     devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving" or "vllm-0.5"; by default serving for generating
     language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
@@ -63,6 +65,12 @@ def estimate(
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
     profile = load_profile(hw)
+    if parallel is not None and not isinstance(parallel, Parallel):
+        raise InvalidSetting(f"parallel={parallel!r}: expected Parallel(tensor=…, pipeline=…, data=…, …)")
+    if isinstance(model, (str, Path)) and str(model).endswith(".json"):
+        model = _stored_trace(Path(model))
+    if inputs is not None and isinstance(model, (str, Architecture, Trace)):
+        raise InvalidSetting("inputs are for a torch.nn.Module; an architecture takes its sizes from the run, a trace from what was traced")
     if isinstance(model, str):
         model, named = stored(model)
         weights = weights if weights is not None or isinstance(run, Training) else named
@@ -78,8 +86,19 @@ def estimate(
         profile, software, planned = site.profile, site.stack, plan_training(subject, run, site)
         around = site.cluster
     else:
+        _check_unplaced(run, devices=devices, cluster=cluster, practice=practice)
         planned, around = plan(subject, run, profile, software, parallel), None
     return assemble(subject, with_facility(planned, profile, facility, around), run, profile, software)
+
+
+def _check_unplaced(run: Run, **settings: Any) -> None:
+    """Refuse what only the training of an architecture takes, lest the answer be for one device without a word."""
+    for name, value in settings.items():
+        if value is not None and (name, value) != ("devices", 1):
+            raise InvalidSetting(
+                f"{name}={value!r}: only Training of an architecture takes it, not {type(run).__name__} of what was given; "
+                "spread inference with parallel=Parallel(tensor=…), served models also with Serving(replicas=…)"
+            )
 
 
 def _settled(run: Run | None, subject: Architecture | Trace) -> Run:
@@ -112,7 +131,7 @@ def sweep(
     parallel: Parallel | None = None,
     **grids: Any,
 ) -> list[dict[str, Any]]:
-    """Estimates over the product of hardware and settings of `run` (by default as for `estimate`): each grid a value or a sequence.
+    """Estimates over the product of hardware, settings of `run` and `weights`, `devices`, … of `estimate`: each grid a value or a sequence.
 
     `sweep("llama-3.1-8b", ["A100", "H100"], batch=[1, 8, 64])` gives six rows: the settings, the `estimate` itself and its
     `energy` (J), `time` (s), `power` (W), and joules per token, sample and step where the run has them.
@@ -124,12 +143,25 @@ def sweep(
     }
     subject = load_architecture(model) if isinstance(model, str) else model
     made = run or (Diffusion if isinstance(subject, Architecture) and subject.kind == "diffusion" else Inference)
+    own = _settings_of(made, choices)
     rows = []
     for part, *values in product(parts, *choices.values()):
         settings = {name: getattr(value, "item", lambda value=value: value)() for name, value in zip(choices, values)}
-        answer = estimate(subject, part, made(**settings), stack=stack, parallel=parallel)
+        around = {name: settings[name] for name in settings if name not in own}
+        answer = estimate(subject, part, made(**{name: settings[name] for name in own}), stack=stack, parallel=parallel, **around)
         rows.append({"hw": load_profile(part).name, **settings, "estimate": answer, **answer.figures()})
     return rows
+
+
+def _settings_of(made: Any, grids: Mapping[str, Any]) -> list[str]:
+    """The names among `grids` that are settings of the run; the others must be those of `estimate`."""
+    if made not in get_args(Run):
+        raise InvalidSetting(f"run={made!r}: sweep takes the kind of run itself, such as Training, and its settings as grids")
+    own = [field.name for field in fields(made)]
+    for name in grids:
+        if name not in (*own, *SWEPT):
+            raise unknown_name("setting", name, (*own, *SWEPT), f"Sweep settings of {made.__name__} or of estimate().")
+    return [name for name in grids if name in own]
 
 
 @lru_cache(maxsize=KEPT)
@@ -165,6 +197,13 @@ def _quantized(subject: Architecture | Trace, weights: str, run: Run, profile: P
         raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
     native = multiplies(scheme(weights).activation, profile)
     return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
+
+
+def _stored_trace(path: Path) -> Trace:
+    try:
+        return Trace.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting(f"model={str(path)!r}: {error.strerror}; give a file that Trace.to_json() wrote, or a name") from None
 
 
 def _trace(model: Any, run: Run, inputs: Any) -> Trace:

@@ -59,11 +59,11 @@ class Infeasible(EstimatorError):
     """An operating point outside what the chip can do."""
 
 
-def unknown_name(kind: str, given: str, known: Iterable[str], hint: str) -> UnknownName:
+def unknown_name(kind: str, given: object, known: Iterable[str], hint: str) -> UnknownName:
     """An `UnknownName` that lists the nearest known names and says what to do next."""
     names = sorted(set(known))
     by_lower = {name.lower(): name for name in names}
-    close = get_close_matches(given.lower(), by_lower, n=OFFERED, cutoff=LIKENESS)
+    close = get_close_matches(str(given).lower(), by_lower, n=OFFERED, cutoff=LIKENESS)
     near = [by_lower[match] for match in close]
     offer = f"Nearest: {', '.join(near)}." if near else f"Known: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}."
     return UnknownName(f"unknown {kind} {given!r}. {offer} {hint}")

@@ -92,6 +92,13 @@ def require_non_negative(name: str, value: float) -> float:
     return _require(name, value, "of at least zero", lambda x: x >= 0)
 
 
+def require_share(name: str, value: float) -> float:
+    """`value` as given if it is a number from 0 to 1; raises `InvalidSetting` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InvalidSetting(f"{name}={value!r}: expected a share between 0 and 1")
+    return value
+
+
 def require_count(name: str, value: object) -> None:
     """Raises `InvalidSetting` unless `value` is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

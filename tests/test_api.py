@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from estimator import Inference, Training, compare, estimate, sweep, trace
-from estimator.errors import EstimatorError, InvalidSetting, MissingInputs, ProfileError, UnknownName
+from estimator import Inference, Serving, Training, compare, estimate, sweep, trace
+from estimator.errors import EstimatorError, InvalidSetting, MissingInputs, ProfileError, TraceError, UnknownName
 from estimator.hardware.catalogue import load_profile
 
 
@@ -167,3 +167,80 @@ def test_all_errors_share_one_base():
     for given in ({"model": "nope"}, {"model": 42}, {"model": "gpt2", "hw": "nope"}):
         with pytest.raises(EstimatorError):
             estimate(**given)
+
+
+def _linear(*wanted, **how):
+    return trace(torch.nn.Linear(8, 8), torch.empty(2, 8), *wanted, **how)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"devices": 8}, "devices=8: only Training of an architecture takes it, not Inference"),
+        ({"cluster": "dgx-h100"}, "cluster='dgx-h100': only Training"),
+        ({"parallel": 8}, "parallel=8: expected Parallel"),
+        ({"inputs": 3}, "inputs are for a torch.nn.Module"),
+        ({"run": Training(checkpoint_every=10)}, "checkpoint_every=10: the disks"),
+        ({"run": Training(), "cluster": 3}, "cluster=3: expected a name or a Cluster"),
+        ({"run": Training(), "practice": 3}, "practice=3: expected a name or a Practice"),
+        ({"run": Serving(draft="bert-base")}, "bert-base is of the kind 'encoder': Serving is for language models"),
+        ({"run": Training(optimizer=torch.optim.SGD([torch.zeros(1)]))}, r"optimizer=SGD\(…\) is for a module"),
+        ({"hw": 3}, "hw=3: expected a name, a path"),
+    ],
+)
+def test_what_a_named_model_cannot_follow_is_refused(settings, said):
+    with pytest.raises(InvalidSetting, match=said):
+        estimate("gpt2", **{"hw": "H100"} | settings)
+
+
+@pytest.mark.parametrize("settings", [{"stack": 3}, {"weights": 8}, {"facility": 3}])
+def test_a_name_of_another_type_is_an_unknown_name(settings):
+    with pytest.raises(UnknownName, match="unknown .* [38]"):
+        estimate("gpt2", hw="H100", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"precision": "fp16"}, "precision='fp16'"), ({"recompute": "full"}, "recompute="), ({"global_batch": 64}, "global_batch=64"),
+     ({"trainable": "lora"}, "trainable='lora'"), ({"checkpoint_every": 5}, "checkpoint_every=5")],
+)  # fmt: skip
+def test_settings_that_a_traced_step_cannot_follow_are_refused(settings, said):
+    with pytest.raises(InvalidSetting, match=f"{said}.*as its step was traced"):
+        estimate(torch.nn.Linear(8, 8), inputs=torch.empty(2, 8), hw="H100", run=Training(**settings))
+
+
+def test_a_trace_answers_only_for_the_passes_that_it_has():
+    with pytest.raises(InvalidSetting, match="traced forward alone; for Training"):
+        estimate(_linear(), "H100", Training())
+    with pytest.raises(InvalidSetting, match="traced with its backward pass"):
+        estimate(_linear(backward=True), "H100")
+
+
+def test_epochs_of_a_module_say_how_many_samples_a_step_takes():
+    # 2 epochs × 100 samples ÷ 8 in a step = 25 steps
+    run = Training(epochs=2, samples=100, batch=8)
+    answer = estimate(torch.nn.Linear(8, 8), inputs=torch.empty(8, 8), hw="H100", run=run)
+    assert answer.steps == 25
+    assert any("25 steps, taking the given inputs for 8 samples" in note for note in answer.assumptions)
+    assert not any("batch of the run is not used" in note for note in answer.assumptions)
+
+
+def test_a_stored_trace_is_estimated_from_its_file(tmp_path):
+    path = tmp_path / "linear.json"
+    path.write_text(_linear().to_json())
+    assert estimate(str(path), "H100").energy == estimate(path, "H100").energy == estimate(_linear(), "H100").energy
+    with pytest.raises(InvalidSetting, match="No such file"):
+        estimate(tmp_path / "none.json", "H100")
+    path.write_text("{}")
+    with pytest.raises(TraceError, match="not a stored trace"):
+        estimate(path, "H100")
+
+
+def test_sweep_also_takes_settings_of_estimate_and_names_what_it_does_not_know():
+    rows = sweep("gpt2", "H100", weights=["int8", "int4"], output_tokens=2)
+    assert [row["weights"] for row in rows] == ["int8", "int4"]
+    assert rows[0]["energy"] != rows[1]["energy"]
+    with pytest.raises(UnknownName, match="unknown setting 'batsh'. Nearest: batch"):
+        sweep("gpt2", "H100", batsh=[1])
+    with pytest.raises(InvalidSetting, match="sweep takes the kind of run itself"):
+        sweep("gpt2", "H100", Inference(), batch=[1])

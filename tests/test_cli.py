@@ -80,6 +80,21 @@ def test_without_arguments_the_help_names_every_command(capsys):
         assert callable(import_module(f"estimator.cli.{name.replace('-', '_')}").run)
 
 
+@pytest.mark.parametrize("command", ["", *COMMANDS, *("profiles " + name for name in ("list", "show", "check", "new")), "check flops"])
+def test_every_command_explains_itself(capsys, command):
+    with pytest.raises(SystemExit) as done:
+        main([*command.split(), "--help"])
+    assert done.value.code == 0
+    assert f"usage: python -m estimator {command}".rstrip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--devices", "--cluster", "--practice"])
+def test_settings_of_training_are_not_dropped_from_inference(capsys, option):
+    given = {"--devices": "8", "--cluster": "dgx-h100", "--practice": "megatron"}[option]
+    assert main([*ASK, option, given]) == 2
+    assert f"{option[2:]}={given}: " in capsys.readouterr().err.replace("'", "")
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     piped = f"{sys.executable} -m estimator profiles show H100 | head -1"
     done = subprocess.run(piped, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -94,3 +109,12 @@ def test_pictures_are_asked_for_by_a_word(capsys):
     assert "--output-tokens does not go with --diffuse" in capsys.readouterr().err
     assert main(["tiny-sd", "--diffuse", "--serve"]) == 2
     assert "--serve does not go with --diffuse" in capsys.readouterr().err
+
+
+def test_audio_epochs_and_the_rank_of_adapters_are_options(capsys):
+    assert main(["whisper-small", "--audio-seconds", "45", "--output-tokens", "2"]) == 0
+    assert "audio_seconds=45.0" in capsys.readouterr().out
+    assert main(["resnet-50", "--train", "--epochs", "2", "--samples", "100", "--batch", "10", "--json"]) == 0
+    assert Estimate.from_json(capsys.readouterr().out).steps == 20
+    assert main(["gpt2", "--train", "--trainable", "lora", "--rank", "4", "--sequence-tokens", "64"]) == 0
+    assert "rank=4" in capsys.readouterr().out

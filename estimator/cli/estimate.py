@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What is run on what: the options that every command about one run shares; `run_of` reads them."""
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a bundled architecture, such as llama-3.1-8b; `python -m estimator models` lists them")
+    add("model", metavar="MODEL", help="an architecture, such as llama-3.1-8b (`python -m estimator models` lists them), or a trace.json")
     add("--hw", default="H100", help="hardware: a name, an alias or a TOML file (default: %(default)s)")
     add("--batch", type=int, metavar="N", help="sequences or samples together (default: 1)")
     add(
@@ -60,6 +60,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--output-tokens", type=int, metavar="N", help=f"of each sequence (default: {Inference.output_tokens})")
     add("--cached-tokens", type=int, metavar="N", help="prompt tokens found in a prefix cache (default: 0)")
     add("--requests", type=int, metavar="N", help="how often it is all repeated (default: 1)")
+    add("--audio-seconds", type=float, metavar="S", help="of sound that a speech model hears, for each sample")
     add("--weights", metavar="FORMAT", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4 (default: as the model is)")
     add = parser.add_argument_group("serving").add_argument
     add("--serve", action="store_true", help="batch requests continuously, in the steady state")
@@ -77,12 +78,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
     add("--sequence-tokens", type=int, metavar="N", help=f"length of a training sequence (default: {Training.sequence_tokens})")
+    add("--epochs", type=float, metavar="N", help="passes over --samples, in place of --steps")
+    add("--samples", type=int, metavar="N", help="samples of an epoch")
     add("--tokens", type=float, metavar="N", help="tokens of the whole run, in place of --steps")
     add("--global-batch", type=int, metavar="N", help="samples of one optimizer step on all devices")
     add("--precision", metavar="FORMAT", help=f"{', '.join(PRECISIONS)} (default: as the model is)")
     add("--recompute", metavar="WHAT", help=f"activations computed again: {', '.join(RECOMPUTE)} (default: none)")
     add("--sharding", metavar="HOW", help=f"what replicas share: {', '.join(SHARDING)} (default: none)")
     add("--trainable", metavar="WHAT", help=f"{', '.join(TRAINABLE)} (default: all)")
+    add("--rank", type=int, metavar="N", help=f"of the adapters of lora and qlora (default: {Training.rank})")
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: {Training.optimizer})")
 
     add = parser.add_argument_group("many devices and what stands around them").add_argument
@@ -94,9 +98,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--facility", metavar="PLACE", help="add what stands around the devices: average, hyperscale, laboratory or wall")
 
 
-INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests")
+INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "audio_seconds")
 TRAINING = (
-    "batch", "steps", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute", "sharding", "trainable",
+    "batch", "steps", "epochs", "samples", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute", "sharding",
+    "trainable", "rank",
 )  # fmt: skip
 DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
 PLACES = ("devices", "cluster", "practice", "facility")

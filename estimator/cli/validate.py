@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--by", help=f"group by these, joined by commas: {', '.join(GROUPINGS)}")
     add("--limit", type=int, metavar="N", help="at most N rows of each suite, evenly spaced")
     add("--leave-out", metavar="GROUP", help=f"also refit the constants without each {' or '.join(GROUPS)} in turn, and predict it")
-    add("--no-intervals", action="store_true", help="leave out the shares inside the 50 and 90 % intervals: three times as fast")
+    add("--no-intervals", action="store_true", help="leave out the shares inside the 50 and 90 %% intervals: three times as fast")
     add("--json", type=Path, metavar="FILE", help="write everything as JSON (see estimator.validation.report)")
     add("--readme", action="store_true", help="print the README's table of accuracy in Markdown instead of the scores")
     add("--plot", type=Path, metavar="FILE.svg", help="write predicted against measured as a picture")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from estimator.errors import ProfileError, unknown_name
+from estimator.errors import InvalidSetting, ProfileError, unknown_name
 from estimator.facts import profiles_dir
 from estimator.hardware.inheritance import HINT, inherited, read_toml, resolve, roots, with_provenance
 from estimator.hardware.plugins import plugin_folders
@@ -79,6 +79,8 @@ def load_profile(hw: "str | Path | Mapping[str, Any] | Profile") -> Profile:
         return hw
     if isinstance(hw, Mapping):
         return _build(dict(hw), "the given mapping", None)
+    if not isinstance(hw, (str, Path)):
+        raise InvalidSetting(f"hw={hw!r}: expected a name, a path to a TOML file, a mapping or a Profile; {HINT}")
     path = Path(hw)
     if path.suffix == ".toml":
         return _build(read_toml(path), str(path), path.parent)

@@ -108,7 +108,7 @@ def _from_transformers(name: str) -> Architecture:
         raise unknown_name("model", name, _names(), hint) from None
     try:
         config = published_config(name)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         hint = f"transformers.AutoConfig was asked for its configuration and has none: {str(error).strip().splitlines()[0]}"
         raise unknown_name("model", name, _names(), hint) from None
     return architecture_from_config(config, name)

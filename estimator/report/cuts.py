@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from estimator.run.phase import HOST
+from estimator.run.entry import HOST
 from estimator.units import format_si
 
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ def _si(key: str, unit: str) -> Callable[[Row], str]:
     return lambda row: format_si(row[key], unit) if row.get(key) else ""
 
 
-def _share(row: Row) -> str:
-    text = f"{row['share']:.1%}"
-    return "<0.1%" if text == "0.0%" and row["share"] else text
+def share_text(share: float) -> str:
+    """A share in tenths of a percent; what is there never reads as nothing."""
+    text = f"{share:.1%}"
+    return "<0.1%" if text == "0.0%" and share else text
 
 
-ENERGY: Columns = {"energy": _si("energy", "J"), "share": _share}
+ENERGY: Columns = {"energy": _si("energy", "J"), "share": lambda row: share_text(row["share"])}
 WORK: Columns = {"work": _si("flop", "FLOP"), "DRAM traffic": _si("memory_bytes", "B")}
 
 
@@ -61,7 +62,7 @@ def phases(estimate: "Estimate") -> Table:
     rows = [row | _point(estimate, row) for row in estimate.rows("phase")]
     rows.sort(key=lambda row: row["name"] == HOST)
     rows.append(_sum(TOTAL, rows))
-    rows = [row | {"power": row["energy"] / row["time"]} for row in rows]
+    rows = [row | {"power": row["energy"] / row["time"] if row["time"] else 0.0} for row in rows]  # none where it hides behind others
     point = {"time": _si("time", "s"), "power": _si("power", "W"), "clock": _si("clock", "Hz"), "voltage": _si("voltage", "V")}
     return Table(rows, {"phase": lambda row: row["name"] + "*" * row.get("capped", False)} | ENERGY | point | WORK)
 

@@ -9,10 +9,12 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from estimator.errors import EstimatorError
-from estimator.report.rows import grouped
+from estimator.report.exports import Exports
+from estimator.report.rows import grouped, timeline
 from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
+from estimator.run.entry import Entry
 from estimator.run.facility import Footprint
-from estimator.run.phase import Entry, Phase
+from estimator.run.phase import Phase
 from estimator.run.uncertainty import LEVEL, Uncertainty
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Exports):
     """Predicted energy, time and power of one run. Immutable; all figures are SI floats. Made by `estimator.estimate`.
 
     `tokens`, `samples`, `steps` and `media_seconds` (of video or sound) are 0 where the run has none. `coverage` maps each operation
@@ -147,6 +149,13 @@ class Estimate:
         """
         return grouped(self.phases, by)
 
+    def timeline(self) -> list[dict[str, Any]]:
+        """Power over the run: its phases in order with `start`, `time` (s), `energy` (J) and `power` (W) of all devices.
+
+        Steps repeat; here each phase stands once, with its time and joules in the whole run.
+        """
+        return timeline(self.phases)
+
     def best_operating_point(self, objective: str = "energy", limit: float | None = None) -> "Optimum":
         """The clock and voltage of least "energy", "energy_delay" or "time" for this run; see `estimator.run.optimum`.
 
@@ -204,8 +213,14 @@ class Estimate:
 
     @classmethod
     def from_json(cls, text: str) -> "Estimate":
-        """Read what `to_json` wrote. Executes nothing."""
-        data = json.loads(text)
+        """Read what `to_json` wrote. Executes nothing. Raises `EstimatorError` for anything else."""
+        try:
+            return cls._from_table(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise EstimatorError(f"not a stored estimate: {type(error).__name__}: {error}. Write it with Estimate.to_json().") from None
+
+    @classmethod
+    def _from_table(cls, data: dict[str, Any]) -> "Estimate":
         data["phases"] = tuple(phase_from_dict(phase) for phase in data["phases"])
         data["numbers"] = tuple(Source(**number) for number in data["numbers"])
         data["assumptions"] = tuple(data["assumptions"])

@@ -6,7 +6,8 @@ from math import fsum
 from typing import Any
 
 from estimator.errors import unknown_name
-from estimator.run.phase import Entry, Phase
+from estimator.run.entry import Entry
+from estimator.run.phase import Phase
 
 Row = dict[str, Any]
 UNPLACED = {"host": "(host)", "optimizer": "(optimizer)"}  # what belongs to no module, by kind; else it is the model's own
@@ -51,6 +52,11 @@ def _layer_of(module: str) -> str:
     return module if index is None else ".".join(parts[: index + 1])
 
 
+def kernel_name(phase: Phase, entry: Entry) -> str:
+    """What `rows("kernel")` calls a kernel: phase, module and operation."""
+    return f"{phase.name}: {entry.module if entry.layers else _modules(entry)[0]}: {entry.name}"
+
+
 def _shared(names: list[str]) -> Iterator[tuple[str, float]]:
     return ((name, 1 / len(names)) for name in names)
 
@@ -60,7 +66,7 @@ _NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
     "module": lambda phase, entry: _shared(_modules(entry)),
     "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
     "op": lambda phase, entry: [(entry.name, 1.0)],
-    "kernel": lambda phase, entry: [(f"{phase.name}: {_modules(entry)[0] if not entry.layers else entry.module}: {entry.name}", 1.0)],
+    "kernel": lambda phase, entry: [(kernel_name(phase, entry), 1.0)],
     "bound": lambda phase, entry: [(entry.bound, 1.0)],
 }
 
@@ -84,3 +90,15 @@ def _ranked(rows: list[Row], in_order: bool = False) -> list[Row]:
 
 EVENT_KEYS = ("component", "event")  # in the order of an entry's keys
 GROUPS = (*EVENT_KEYS, *_NAMES)
+
+
+def timeline(phases: Sequence[Phase]) -> list[Row]:
+    """Phases in order with `name`, `start` (s), `time` (s), `energy` (J) and `power` (W): those of all steps put together."""
+    rows: list[Row] = []
+    start = 0.0
+    for phase in phases:
+        time = fsum(entry.time for entry in phase.entries)
+        energy = fsum(joules for entry in phase.entries for joules in entry.energy.values())
+        rows.append({"name": phase.name, "start": start, "time": time, "energy": energy, "power": energy / time if time else 0.0})
+        start += time
+    return rows

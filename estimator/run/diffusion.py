@@ -10,9 +10,11 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import communicate
-from estimator.run.phase import WAITING, Asked, Phase, host_gaps, price, price_asked, repeated
+from estimator.run.entry import WAITING, Asked
+from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.sequence import Cut, cut_kernels, exchanges
 from estimator.run.stack import Stack
+from estimator.units import require_count
 
 WHOLE = "aten.native_group_norm"
 OPTIONAL = ("height", "width", "frames", "steps", "passes")
@@ -40,9 +42,8 @@ class Diffusion:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InvalidSetting(f"{field.name}={value!r}: expected a whole number of at least 1")
+            if getattr(self, field.name) is not None:
+                require_count(field.name, getattr(self, field.name))
         if self.passes is not None and self.passes > 2:
             raise InvalidSetting(f"passes={self.passes!r}: expected 1 (no guidance) or 2 (classifier-free guidance)")
 

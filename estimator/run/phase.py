@@ -1,12 +1,11 @@
 """A phase of a run: kernels that repeat under one operating point, each with its time and its joules by event."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
-from estimator.hardware.events import BITS_PER_BYTE, REGISTERS, SHARED, Counts, count_events, event_energy
-from estimator.hardware.operating_point import Load, OperatingPoint, StaticPower, elapsed, settle, static_power
+from estimator.hardware.events import Counts, count_events
+from estimator.hardware.operating_point import Load, OperatingPoint, elapsed, settle
 from estimator.hardware.roofline import Duration, duration
 from estimator.hardware.schema import Profile
 from estimator.kept import kept
@@ -14,29 +13,10 @@ from estimator.model.rules import work_of
 from estimator.model.work import Kernel
 from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
+from estimator.run.entry import HOST, Asked, Entry, entry_of, prices_at
 from estimator.run.stack import Stack, efficiency_class, host_seconds
 
 KEPT = 1024  # exact: demands whose counts are kept at hand
-HOST, COMMUNICATION, WAITING = "host", "communication", "waiting"
-CLOCK, LEAKAGE, IDLE_MEMORY, BOARD, REGULATORS = "clock tree", "leakage", "memory idle", "board", "voltage regulators"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One kernel of a phase, all its launches together: seconds, joules and event counts by (component, event)."""
-
-    name: str
-    kind: str
-    module: str
-    layers: tuple[int, ...]
-    launches: float
-    time: float
-    bound: str
-    energy: dict[tuple[str, str], float]
-    events: dict[tuple[str, str], float]
-    flop: float = 0.0
-    matmul_flop: float = 0.0
-    traffic: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +48,6 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one launch asks of the chip, how often it is launched, and what it is called in the report."""
-
-    name: str
-    kind: str
-    demand: Demand
-    launches: float = 1.0
-    module: str = ""
-    layers: tuple[int, ...] = ()
-    flop: float = 0.0
-    matmul_flop: float = 0.0
-
-
-class PriceList(NamedTuple):
-    """What an operating point costs: joules of each event, and the power that flows whatever runs."""
-
-    events: dict[str, float]
-    still: StaticPower
-
-
-@dataclass(frozen=True, slots=True)
 class Settled:
     """One step of groups that alternate so fast that one operating point holds for all of them."""
 
@@ -105,10 +64,10 @@ class Settled:
         """A phase for each group, `steps` times over. The first one keeps what all of them were priced from."""
         profile, point = self.basis.profile, self.point
         basis = replace(self.basis, loads=_times(self.basis.loads, steps))
-        price_list = PriceList(event_energy(profile, point.voltage), static_power(profile, point.clock, point.voltage, point.temperature))
+        price_list = prices_at(profile, point)
         loads, phases = iter(basis.loads), []
         for name, group in self.groups.items():
-            entries = tuple([_entry(item, next(loads), profile, point, price_list) for item in group])
+            entries = tuple([entry_of(item, next(loads), profile, point, price_list) for item in group])
             phases.append(Phase(name, steps, point, entries, basis))
             basis = Basis(profile, (), basis.stack)
         return phases
@@ -203,48 +162,3 @@ def host_gaps(profile: Profile, stack: Stack, *, steps: float, sequences: float 
     """The time in which the device waits for the host, once a step and for each of `sequences` in flight, and its energy."""
     waiting = Asked("waiting for the host", HOST, Demand(interval=host_seconds(stack, sequences)))
     return price_asked(HOST, [waiting], profile, stack, steps=steps, sequences=sequences)
-
-
-def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
-    """Bytes of one launch by level."""
-    shared = counts.get((SHARED, "shared_bit"), 0.0) / BITS_PER_BYTE
-    registers = counts.get((REGISTERS, "register_bit"), 0.0) / BITS_PER_BYTE
-    inside = {"register": registers, "shared": shared, "l2": demand.l2_bytes, "memory": demand.memory_bytes}
-    return inside | ({"link": demand.link_bytes} if demand.link else {})
-
-
-def _entry(item: Asked, load: Load, profile: Profile, point: OperatingPoint, prices: PriceList) -> Entry:
-    n = load.launches
-    seconds = n * load.duration.seconds(point.clock) * point.stretch
-    running = n * load.duration.running(point.clock) * point.stretch
-    events = {key: n * count for key, count in load.counts.items()}
-    events[CLOCK, "clock_cycle"] = (running + (seconds - running) * profile.clock.gated_share) * point.clock
-    return Entry(
-        name=item.name,
-        kind=item.kind,
-        module=item.module,
-        layers=item.layers,
-        launches=n,
-        time=seconds,
-        bound=HOST if item.kind == HOST else load.duration.bound(point.clock),
-        energy=_joules(events, seconds, profile, prices),
-        events=events,
-        flop=n * item.flop,
-        matmul_flop=n * item.matmul_flop,
-        traffic={level: n * amount for level, amount in _traffic(item.demand, load.counts).items()},
-    )
-
-
-def _joules(events: Counts, seconds: float, profile: Profile, prices: PriceList) -> Counts:
-    """Joules of events in so many seconds, with their share of the static power, by (component, event)."""
-    per_event, still = prices
-    energy = {key: count * per_event[key[1]] for key, count in events.items()}
-    energy[LEAKAGE, "leakage"] = still.leakage * seconds
-    energy[IDLE_MEMORY, "refresh"] = still.memory_idle * seconds
-    energy[REGULATORS, "conversion"] = _total(energy.values()) * (1 / profile.power.regulator_efficiency - 1)
-    energy[BOARD, "board"] = still.board * seconds
-    return energy
-
-
-def _total(values: Iterable[float]) -> float:
-    return sum(values, 0.0)

@@ -6,14 +6,14 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.cluster import Cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
+from estimator.run.entry import COMMUNICATION
 from estimator.run.facility import Facility, footprint
 from estimator.run.layout import best_layout
 from estimator.run.parallel import Parallel
-from estimator.run.phase import COMMUNICATION
 from estimator.run.plan import Plan
 from estimator.run.practice import Practice
 from estimator.run.repeat import joules, seconds
-from estimator.run.settings import Training
+from estimator.run.settings import OPTIMIZERS, Training
 from estimator.run.training_parallel import Site
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
@@ -31,6 +31,9 @@ def placed(
     practice: str | Practice | None,
 ) -> tuple[Training, Site]:
     """The run and the site as given; `devices` without a layout get the fastest one that fits, and the run its micro-batch."""
+    if not isinstance(run.optimizer, str):
+        kind = type(run.optimizer).__name__
+        raise InvalidSetting(f"optimizer={kind}(…) is for a module with inputs; {model.name} takes a name: {', '.join(OPTIMIZERS)}")
     if devices is not None:
         require_count("devices", devices)
     if parallel is not None and devices is not None and parallel.devices != devices:

@@ -24,6 +24,10 @@ from estimator.run.training import optimizer_state, training_phases, training_st
 from estimator.run.training_parallel import Site
 from estimator.run.training_plan import site_of, train, utilization
 
+STATED = (
+    "tokens", "packing", "global_batch", "precision", "recompute", "trainable", "frozen", "sharding", "interleave", "input_seconds",
+    "checkpoint_every", "evaluation_every",
+)  # settings of training that a trace at fixed sizes cannot follow  # fmt: skip
 Run = Inference | Training | Serving | Diffusion
 
 
@@ -68,13 +72,17 @@ def plan(subject: Architecture | Trace, run: Run, profile: Profile, stack: Stack
 
 
 def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
+    _check_step(trace, run)
     kernels = trace.kernels(stack.fusion)
     notes = [f"sizes are those of the given inputs; {name} of the run is not used" for name in _unused(run)]
     memory = {"weights and buffers": trace.parameter_bytes + trace.buffers_bytes, "activations": trace.saved_bytes}
     if isinstance(run, Training):
         memory |= {"gradients": trace.parameter_bytes, "optimizer state": optimizer_state(kernels)}
-        phases = training_phases(kernels, run.total_steps, profile, stack)
-        return Plan(phases, kernels, [*notes, *shortfall(profile, memory)], steps=run.total_steps)
+        steps = run.total_steps * run.runs
+        phases = training_phases(kernels, steps, profile, stack)
+        if run.epochs is not None:
+            notes.append(f"{steps} steps, taking the given inputs for {run.step_samples} samples, the batch of the run")
+        return Plan(phases, kernels, [*notes, *shortfall(profile, memory)], steps=steps)
     phases = [price("forward", kernels, profile, stack, steps=run.requests), host_gaps(profile, stack, steps=run.requests)]
     return Plan(phases, kernels, [*notes, *shortfall(profile, memory)])
 
@@ -99,7 +107,26 @@ def _spread(model: Architecture, run: Inference, profile: Profile, stack: Stack,
 
 def _unused(run: Inference | Training) -> Iterable[str]:
     defaults = type(run)()
-    return [name for name in SHAPES if hasattr(run, name) and getattr(run, name) != getattr(defaults, name)]
+    counted = isinstance(run, Training) and run.epochs is not None  # the batch then says how many steps an epoch has
+    names = [name for name in SHAPES if hasattr(run, name) and not (counted and name == "batch")]
+    return [name for name in names if getattr(run, name) != getattr(defaults, name)]
+
+
+def _check_step(trace: Trace, run: Inference | Training) -> None:
+    """Refuse what a recorded step cannot follow, lest a setting change nothing without a word."""
+    backward = any(call.phase == "backward" for call in trace.calls)
+    if not isinstance(run, Training):
+        if backward:
+            raise InvalidSetting(f"{trace.name} was traced with its backward pass: use Training(…), or trace it without backward=True")
+        return
+    if not backward:
+        raise InvalidSetting(f"{trace.name} was traced forward alone; for Training, trace(model, …, backward=True, optimizer='adamw')")
+    changed = [name for name in STATED if getattr(run, name) != getattr(Training(), name)]
+    if changed:
+        raise InvalidSetting(
+            f"{changed[0]}={getattr(run, changed[0])!r}: a module is trained as its step was traced; change the module and its inputs "
+            f"instead (autocast, checkpointing, requires_grad), or name an architecture, which takes all settings of Training"
+        )
 
 
 def _inference(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> Plan:

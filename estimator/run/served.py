@@ -10,10 +10,11 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
+from estimator.run.entry import HOST, WAITING, Asked
 from estimator.run.latency import between_tokens, quantile, to_first_token
 from estimator.run.memory import largest_batch
 from estimator.run.parallel import Parallel
-from estimator.run.phase import HOST, WAITING, Asked, Phase, price_asked, repeated
+from estimator.run.phase import Phase, price_asked, repeated
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
 from estimator.run.stack import Stack, engine_of
@@ -38,9 +39,11 @@ class Served:
 def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, parallel: Parallel) -> Served:
     """The phases that serve `run.requests` requests. Raises `InvalidSetting` for more than the memory, or the engine, can take."""
     _check_length(model, run)
+    draft = load_architecture(run.draft) if run.draft is not None else None
+    if draft is not None:
+        _check_length(draft, run)
     if not run.cuda_graphs:  # each kernel is launched by the interpreter
         stack = stack.model_copy(update={"launch_interval": engine_of(stack).launch_interval})
-    draft = load_architecture(run.draft) if run.draft is not None else None
     steps = Steps(model, profile, stack, parallel)
     proposing = Steps(draft, profile, stack, parallel) if draft is not None else None
     most = min(largest_batch(model, run, profile, parallel, draft), float(run.max_num_seqs))

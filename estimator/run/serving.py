@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from estimator.errors import InvalidSetting
 from estimator.run.lengths import Lengths, lengths
-from estimator.units import require_positive
+from estimator.units import require_count, require_positive, require_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,7 @@ class Serving:
 
     def __post_init__(self) -> None:
         for name in ("max_num_seqs", "chunk_tokens", "replicas", "requests", "draft_tokens"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidSetting(f"{name}={value!r}: expected a whole number of at least 1")
+            require_count(name, getattr(self, name))
         for name in ("concurrency", "request_rate"):
             if getattr(self, name) is not None:
                 require_positive(name, getattr(self, name))
@@ -57,10 +55,8 @@ class Serving:
             raise InvalidSetting(
                 f"concurrency={self.concurrency}: expected 1 to max_num_seqs={self.max_num_seqs}; raise max_num_seqs for more"
             )
-        for name, most in (("cached_share", 1.0), ("memory_share", 1.0), ("acceptance", 1.0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-                raise InvalidSetting(f"{name}={value!r}: expected a share between 0 and 1")
+        for name in ("cached_share", "memory_share", "acceptance"):
+            require_share(name, getattr(self, name))
         if not self.hourly or not all(isinstance(x, (int, float)) and 0 <= x < float("inf") for x in self.hourly):
             raise InvalidSetting(
                 f"hourly={self.hourly!r}: expected shares of the request rate, one for each part of the day, none below zero"

@@ -12,10 +12,11 @@ from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import exchanged
 from estimator.run.engine_kernels import Batch, Engine
+from estimator.run.entry import WAITING, Asked
 from estimator.run.experts import on_engine, touched
 from estimator.run.group import Group
 from estimator.run.parallel import Parallel
-from estimator.run.phase import WAITING, Asked, asked, counted
+from estimator.run.phase import asked, counted
 from estimator.run.roles import is_grouped, widths
 from estimator.run.shard import check_degree, shard
 from estimator.run.stack import Stack, engine_of, terms

@@ -6,7 +6,7 @@ from typing import Any
 
 from estimator.errors import InvalidSetting
 from estimator.run.training_settings import OPTIMIZERS, Training
-from estimator.units import require_count, require_non_negative, require_positive
+from estimator.units import require_count, require_positive
 
 SHAPES = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "sequence_tokens")
 __all__ = ["OPTIMIZERS", "SHAPES", "Inference", "Training", "describe"]
@@ -36,7 +36,8 @@ class Inference:
             require_count(name, getattr(self, name))
         if self.output_tokens != 0:
             require_count("output_tokens", self.output_tokens)
-        require_non_negative("cached_tokens", self.cached_tokens)
+        if self.cached_tokens != 0:
+            require_count("cached_tokens", self.cached_tokens)
         if self.cached_tokens >= self.prompt_tokens:
             raise InvalidSetting(
                 f"cached_tokens={self.cached_tokens}: expected fewer than prompt_tokens={self.prompt_tokens}; "

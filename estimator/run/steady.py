@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
 from estimator.run.engine_kernels import Batch
+from estimator.run.entry import COMMUNICATION, HOST, WAITING, Asked
 from estimator.run.lengths import Lengths
-from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, Settled, repeated, settle_together
+from estimator.run.phase import Phase, Settled, repeated, settle_together
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Part, Steps, scaled
 from estimator.run.stack import host_seconds

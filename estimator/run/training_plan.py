@@ -31,6 +31,10 @@ def site_of(
 ) -> Site:
     """Where a run takes place; a single device loses nothing unless a practice is named, more run as Megatron does."""
     parallel = parallel or Parallel()
+    if not isinstance(cluster, (str, Cluster, type(None))):
+        raise InvalidSetting(f"cluster={cluster!r}: expected a name or a Cluster")
+    if not isinstance(practice, (str, Practice, type(None))):
+        raise InvalidSetting(f"practice={practice!r}: expected a name or a Practice")
     if practice is None:
         practice = "ideal" if parallel.devices == 1 else "megatron"
     custom = load_practice(practice) if isinstance(practice, str) else practice
@@ -77,6 +81,10 @@ def check(shape: Shape, run: Training, site: Site) -> None:
         raise InvalidSetting(
             f"global_batch={run.step_samples}: {parallel.data} replicas with micro-batches of {run.batch} take multiples of {each}; "
             f"the nearest is {nearest}"
+        )
+    if run.checkpoint_every and site.cluster is None:
+        raise InvalidSetting(
+            f"checkpoint_every={run.checkpoint_every}: the disks that checkpoints go to are a node's; name it with cluster=…"
         )
     if run.interleave > 1 and shape.layers < parallel.pipeline * run.interleave:
         raise InvalidSetting(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator.errors import InvalidSetting, unknown_name
-from estimator.units import require_count, require_non_negative, require_positive
+from estimator.units import require_count, require_non_negative, require_positive, require_share
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "adamw8bit", "adagrad", "adafactor", "lion", "muon")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")
@@ -63,14 +63,16 @@ class Training:
             require_count(name, getattr(self, name))
         for name in ("input_seconds", "checkpoint_every", "evaluation_every", "evaluation_samples"):
             require_non_negative(name, getattr(self, name))
-        if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
+        if bool(self.evaluation_every) != bool(self.evaluation_samples):
+            raise InvalidSetting("evaluation_every and evaluation_samples belong together; give both, or neither")
+        if self.optimizer not in OPTIMIZERS and not hasattr(self.optimizer, "param_groups"):
             raise unknown_name("optimizer", self.optimizer, OPTIMIZERS, "Or pass a torch.optim.Optimizer.")
         for name, known in CHOICES.items():
             value = getattr(self, name)
             if value not in known and not (name == "precision" and value is None):
                 raise unknown_name(name, str(value), known, f"Pass one of these as {name}=….")
-        if not 0 < self.packing <= 1 or not 0 <= self.frozen <= 1:
-            raise InvalidSetting(f"packing={self.packing!r}, frozen={self.frozen!r}: expected shares, packing above 0")
+        require_share("frozen", self.frozen)
+        require_positive("packing", require_share("packing", self.packing))
         if self.global_batch is not None:
             require_count("global_batch", self.global_batch)
         self._check_amount()

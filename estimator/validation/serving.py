@@ -72,6 +72,9 @@ def on_one_device(row: Row) -> None:
 def generation(row: Row) -> Prediction:
     """Tokens in the steady state of a serving engine: `batch_size` sequences in flight on `n_gpus` devices, per output token."""
     bundled, named = bundled_of(row)
+    unsaid = [column for column in ("batch_size", "input_len", "output_len") if not row.text(column)]
+    if unsaid:
+        raise NotPredicted(f"the workload is not stated: no {', '.join(unsaid)}")
     profile, scheme = profile_of(row), scheme_of(row.text("precision")) or named
     model = _served(bundled.name, scheme, scheme is None or multiplies(schemes()[scheme].activation, profile))
     parallel, flight, prompt = spread_of(row), row.number("batch_size"), row.number("input_len")

@@ -29,7 +29,7 @@ ROOMS = {
     "transformers": ("model/", "measurement/work/models.py"),
     "pynvml": ("measurement/meters/nvidia.py",),
     "amdsmi": ("measurement/meters/amd.py",),
-    "sympy": ("report/explain",),
+    "sympy": ("report/formula.py",),
     "fvcore": ("model/tracing/",),
     "scipy": ("validation/",),
     "matplotlib": (),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from estimator import Inference, Training, estimate, prune, quantize
+from estimator import Inference, Training, estimate, prune, quantize, route
 from estimator.errors import InvalidSetting, UnknownName
 from estimator.hardware.catalogue import load_profile
 from estimator.model.architecture import Architecture, load_architecture
@@ -224,3 +224,9 @@ def test_activations_stay_wide_where_the_chip_cannot_multiply_them_narrow():
 def test_what_cannot_be_done_says_so(call, error, text):
     with pytest.raises(error, match=text):
         call(load_architecture("llama-3.1-8b"))
+
+
+@pytest.mark.parametrize("change", [lambda: quantize("gpt2", "int4"), lambda: prune("gpt2", "2:4"), lambda: route("gpt2", "zipf")])
+def test_a_name_is_not_a_model_yet(change):
+    with pytest.raises(InvalidSetting, match=r"model='gpt2': expected an Architecture, from load_architecture\(name\)"):
+        change()

@@ -102,3 +102,9 @@ def test_repeating_requests_multiplies_energy_and_time():
     one, ten = (estimate("gpt2", "h100-sxm", Inference(prompt_tokens=32, output_tokens=4, requests=n)) for n in (1, 10))
     assert math.isclose(ten.energy, 10 * one.energy, rel_tol=1e-9)
     assert math.isclose(ten.time, 10 * one.time, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"phases": 3}'])
+def test_what_is_no_stored_estimate_is_said_to_be_none(text):
+    with pytest.raises(EstimatorError, match=r"not a stored estimate: .* Write it with Estimate.to_json\(\)"):
+        Estimate.from_json(text)

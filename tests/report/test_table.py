@@ -53,6 +53,12 @@ def test_phases_show_their_power_and_operating_point_and_end_in_the_total():
     ]
 
 
+def test_a_phase_that_hides_behind_others_has_joules_but_no_power_of_its_own():
+    answer = estimate_of(("forward", [entry(30.0)]), ("communication", [replace(entry(10.0), time=0.0)]))
+    hidden = phases(answer).cells()[1]
+    assert hidden[:5] == ["communication", "10 J", "25.0%", "", ""]
+
+
 @pytest.mark.parametrize(
     ("stretch", "said"),
     [(1.0, "* at the power cap: the clock is lowered to keep 100 W"), (1.5, "the clock is lowered and the chip pauses to keep 100 W")],

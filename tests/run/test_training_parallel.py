@@ -118,6 +118,15 @@ def test_every_joule_has_a_phase_and_a_component():
     assert answer.devices == 16 and 0 < answer.mfu < 1 and answer.facility.energy > answer.energy
 
 
+def test_the_timeline_covers_the_run():
+    answer = estimate("gpt2", A100, Training(steps=10, batch=4, sequence_tokens=256))
+    line = answer.timeline()
+    assert [one["name"] for one in line][:3] == ["forward", "backward", "optimizer"]
+    assert line[-1]["start"] + line[-1]["time"] == pytest.approx(answer.time, rel=1e-9, abs=0)
+    assert sum(one["energy"] for one in line) == pytest.approx(answer.energy, rel=1e-9, abs=0)
+    assert all(one["power"] <= A100.power.limit * (1 + 1e-9) for one in line)
+
+
 def test_losses_grow_with_the_devices_and_end_the_run():
     practice = load_practice("megatron")
     shares = [sum(lost(practice, n)) for n in (1, 1000, 10_000)]
@@ -162,7 +171,10 @@ def test_settings_are_checked():
     for wrong, message in (
         ({"steps": 0}, "steps=0: expected a whole number of at least 1"),
         ({"tokens": 1e9, "steps": 3}, "steps and tokens were given together; one of them says how long the run is"),
-        ({"packing": 0.0}, "packing=0.0, frozen=0.0: expected shares, packing above 0"),
+        ({"packing": "x"}, "packing='x': expected a share between 0 and 1"),
+        ({"frozen": 1.5}, "frozen=1.5: expected a share between 0 and 1"),
+        ({"evaluation_every": 5}, "evaluation_every and evaluation_samples belong together"),
+        ({"packing": 0.0}, "packing=0.0: expected a finite number above zero"),
     ):
         with pytest.raises(InvalidSetting) as caught:
             Training(**wrong)

@@ -39,6 +39,7 @@ def quantize(model: Model, weights: str, *, group_size: int | None = None, activ
     a scale (default: as the scheme has it); `skip` are patterns of module paths that stay as they are, embeddings always do.
     Raises `UnknownName`, or `InvalidSetting` for a trace of a training step and where no product has such a weight.
     """
+    _check_model(model)
     how = scheme(weights)
     if group_size is not None and group_size < 1:
         raise InvalidSetting(f"group_size={group_size!r}: expected a whole number of at least 1, or None for the scheme's own")
@@ -61,6 +62,7 @@ def prune(model: Model, kind: str, share: float | None = None, *, skip: tuple[st
     multiply-adds on tensor units made for it. "layers", "heads": that share of each stack, of an `Architecture` only.
     Raises `UnknownName`, or `InvalidSetting` for a share out of range and for layers or heads of a trace.
     """
+    _check_model(model)
     if kind not in KINDS:
         raise unknown_name("kind of pruning", kind, KINDS, "See prune().")
     if kind == "2:4":
@@ -84,9 +86,15 @@ def route(model: Model, routing: str | float = BALANCED) -> Model:
     How many different experts a step touches decides which weights it reads. A model without experts comes back as it is.
     Raises `InvalidSetting` for anything else.
     """
+    _check_model(model)
     zipf = exponent(routing)
     changed: Any = route_trace(model, zipf) if isinstance(model, Trace) else route_architecture(model, zipf)
     return changed
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, (Architecture, Trace)):
+        raise InvalidSetting(f"model={model!r}: expected an Architecture, from load_architecture(name), or a Trace, from trace(module, …)")
 
 
 def _half(model: Model, share: float | None, skip: tuple[str, ...]) -> Model:
