@@ -11,6 +11,7 @@ from estimator.model.work import Kernel
 from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
+from estimator.run.phase import origin_of
 from estimator.run.plan import Plan, Run
 from estimator.run.settings import SHAPES, describe
 from estimator.run.speech import is_speech
@@ -42,7 +43,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profi
         media_seconds=plan.media_seconds,
         coverage=_unknown(plan.kernels),
         assumptions=tuple(dict.fromkeys(notes)),
-        numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_structural(run, stack)),
+        numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_shaping(plan), *_structural(run, stack)),
     )
 
 
@@ -59,6 +60,12 @@ def _unused(subject: Architecture | Trace) -> set[str]:
 @kept(KEPT)
 def _numbers(owner: str, holder: Profile | Stack) -> tuple[Source, ...]:
     return tuple(_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
+
+
+def _shaping(plan: Plan) -> Iterable[Source]:
+    """Numbers of the practice and the cluster of a training run."""
+    origin = origin_of(plan.phases)
+    return (_source(path, value) for path, value in origin.quantities().items()) if origin else ()
 
 
 def _structural(run: object, stack: Stack) -> Iterable[Source]:

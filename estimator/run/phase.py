@@ -1,7 +1,8 @@
 """A phase of a run: kernels that repeat under one operating point, each with its time and its joules by event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.events import Counts, count_events
@@ -11,6 +12,7 @@ from estimator.hardware.schema import Profile
 from estimator.kept import kept
 from estimator.model.rules import work_of
 from estimator.model.work import Kernel
+from estimator.quantity import Quantity
 from estimator.run.convolution import with_relayouts
 from estimator.run.demands import demand_of
 from estimator.run.entry import HOST, Asked, Entry, entry_of, prices_at
@@ -19,12 +21,22 @@ from estimator.run.stack import Stack, efficiency_class, host_seconds
 KEPT = 1024  # exact: demands whose counts are kept at hand
 
 
+class Origin(Protocol):
+    """A whole run whose phases numbers shape that belong to neither chip nor stack, such as the losses of a cluster."""
+
+    def quantities(self) -> Mapping[str, Quantity]:
+        """These numbers by path."""
+
+    def phases_with(self, path: str | None, value: float) -> Sequence["Phase"]:
+        """The phases of the run if the number at `path` were `value`; as it is without a path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a phase was priced from, so that it can be priced at another clock or with other numbers, its kernels left alone.
 
     `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to. All is that of one of
-    `devices` alike. Without loads, the phase was priced together with the one before it.
+    `devices` alike. Without loads, the phase was priced together with the one before it. One of a run's phases holds its `origin`.
     """
 
     profile: Profile
@@ -34,6 +46,7 @@ class Basis:
     kinds: tuple[str, ...] = ()
     sequences: float = 0.0
     devices: int = 1
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,11 @@ class Settled:
             phases.append(Phase(name, steps, point, entries, basis))
             basis = Basis(profile, (), basis.stack)
         return phases
+
+
+def origin_of(phases: Iterable[Phase]) -> Origin | None:
+    """The run that phases were worked out from, where numbers beside those of chip and stack shape it."""
+    return next((phase.basis.origin for phase in phases if phase.basis is not None and phase.basis.origin is not None), None)
 
 
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:

@@ -5,13 +5,14 @@ estimate depends on neither count.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, inf, log
 
 from estimator.errors import Infeasible
 from estimator.hardware.cluster import Cluster
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
+from estimator.quantity import Quantity
 from estimator.run.adapters import trained_parameters
 from estimator.run.collective import Exchange, communicate
 from estimator.run.entry import Asked
@@ -38,13 +39,21 @@ class Site:
     cluster: Cluster | None
     parallel: Parallel
 
+    def replaced(self, path: str, value: float) -> "Site":
+        """The site with another number at `path`, such as "practice.restart"; the network is wired anew."""
+        owner, _, name = path.partition(".")
+        holder = getattr(self, owner)
+        other = holder.model_copy(update={name: Quantity(value, getattr(holder, name).unit)})
+        site = replace(self, **{owner: other})
+        return replace(site, profile=site.cluster.profile(site.profile)) if site.cluster and owner == "cluster" else site
+
 
 def step_phases(shape: Shape, run: Training, site: Site, known: dict | None = None) -> list[Phase]:
     """Phases of one optimizer step on one device; `known` keeps what was priced before."""
     parallel, profile = site.parallel, site.profile
     count = run.step_samples / (run.batch * parallel.data)
     piece = Piece(run.batch, run.sequence_tokens, parallel.tensor * parallel.sequence, parallel.expert)
-    key = (piece, run.recompute)
+    key = (piece, run.recompute, float(site.practice.kernel_share), float(site.practice.score_passes))
     known = {} if known is None else known
     if key not in known:
         known[key] = microbatch(shape, run, piece, profile, site.stack, site.practice)
@@ -127,7 +136,28 @@ def run_phases(shape: Shape, run: Training, site: Site, known: dict | None = Non
     merged = [repeated(phase, steps * (1 + again), devices) for phase in phases]
     if waiting:
         merged.append(repeated(_wait("restarting", RESTART, waiting * step, site), steps * (1 + again), devices))
-    return merged
+    first, *others = merged
+    basis = replace(first.basis, origin=Trained(shape, run, site)) if first.basis is not None else None
+    return [replace(first, basis=basis), *others]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training run that can be worked out again with another number of its practice or cluster, in the same layout."""
+
+    shape: Shape
+    run: Training
+    site: Site
+    known: dict = field(default_factory=dict, repr=False, compare=False)
+
+    def quantities(self) -> dict[str, Quantity]:
+        """Numbers of practice and cluster by path."""
+        holders = {"practice": self.site.practice, "cluster": self.site.cluster}
+        return {f"{owner}.{path}": one for owner, holder in holders.items() if holder for path, one in holder.quantities().items()}
+
+    def phases_with(self, path: str | None, value: float) -> list[Phase]:
+        """The phases if the number at `path` were `value`. Raises `Infeasible` where such a run makes no progress."""
+        return run_phases(self.shape, self.run, self.site.replaced(path, value) if path else self.site, self.known)
 
 
 def lost(practice: Practice, devices: int) -> tuple[float, float]:

@@ -20,9 +20,10 @@ from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
-from estimator.run.phase import Basis, Phase
+from estimator.run.phase import Basis, Phase, origin_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, Uncertainty, shape_of
+from estimator.run.uncertainty_responses import of_run, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
 
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
@@ -40,8 +41,14 @@ def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], sampl
     Raises `EstimatorError` for phases that do not hold what they were priced from, or if no sample can run.
     """
     bases = bases_of(phases)
-    quantities = quantities_of(bases[0]) | dict(structural)
-    return _propagate(lambda sampler, size: price_many(bases, sampler, size), quantities, structural, samples, shares)
+    origin = origin_of(phases)
+    known = of_run(origin)
+    quantities = quantities_of(bases[0]) | (dict(origin.quantities()) if origin else {}) | dict(structural)
+
+    def figures(sampler: Sampler, size: int) -> dict[str, Array]:
+        return shaped(price_many(bases, sampler, size), known, sampler)
+
+    return _propagate(figures, quantities, structural, samples, shares)
 
 
 def bases_of(phases: Sequence[Phase]) -> list[Basis]:
@@ -49,7 +56,7 @@ def bases_of(phases: Sequence[Phase]) -> list[Basis]:
     bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
     if len(bases) < len(phases) or not any(basis.loads for basis in bases):
         raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
-    return [basis for basis in bases if basis.loads]
+    return [basis for basis in bases if any(load.launches for load in basis.loads)]
 
 
 def propagate_idle(profile: Profile, structural: Mapping[str, Quantity], samples: int = SAMPLES, shares: bool = True) -> Uncertainty:
@@ -154,7 +161,7 @@ def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
     events: dict[str, Any] = {}
     columns: Any = np.empty((len(WORK_COLUMNS), len(alike), size))
     for index, ((kind, stated), count) in enumerate(alike.items()):
-        demand = replace(stated, **_terms(kind, stack, basis.sequences))
+        demand = replace(stated, **_slowed(stated, kind, basis.stack, _terms(kind, stack, basis.sequences)))
         for _, event, number in each_event(demand, chip):
             events[event] = events.get(event, 0.0) + count * number
         parts = _cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval
@@ -167,6 +174,13 @@ def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:
     if kind == WAITING:
         return {}
     return {"interval": host_seconds(stack, sequences)} if kind == HOST else terms(kind, stack)
+
+
+def _slowed(stated: Demand, kind: str, stack: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """Terms with the share of memory's rate that a run takes off that of the stack, as training does."""
+    if "memory_share" not in found:
+        return found
+    return found | {"memory_share": found["memory_share"] * (stated.memory_share / terms(kind, stack)["memory_share"])}
 
 
 def _elsewhere(demand: Demand, chip: Any) -> Array:

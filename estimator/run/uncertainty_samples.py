@@ -18,7 +18,7 @@ from estimator.run.uncertainty_points import deviates
 AT_END = NormalDist().inv_cdf(0.95)  # exact: deviates between the median and the end of a range that holds nine truths in ten
 # Sizes by which work is cut into whole tiles and waves, or which only say what fits: they choose between kernels, and the kernels
 # of an estimate are held as they are.
-HELD = ("tile_m", "tile_n", "tile_cluster", "instruction_rows", "attention_rows", "capacity", "multiprocessors")
+HELD = ("tile_m", "tile_n", "tile_cluster", "instruction_rows", "attention_rows", "capacity", "multiprocessors", "usable_memory")
 ORDER = {  # what the schema demands of the order of two numbers: the first is never below the second
     "hardware.clock.boost": "hardware.clock.minimum",
     "hardware.clock.voltage_floor": "hardware.clock.threshold_voltage",
@@ -26,7 +26,10 @@ ORDER = {  # what the schema demands of the order of two numbers: the first is n
 }
 FLOORS = {"hardware.clock.velocity_exponent": 1.0}  # exact: below 1, transistors would slow down as the voltage rises
 CEILING = 1.0  # exact: what cannot exceed the whole
-SHARES = ("achievable", "regulator_efficiency", "powered_share", "gated_share", "attention_memory_share", "softmax_overlap")
+SHARES = (
+    "achievable", "regulator_efficiency", "powered_share", "gated_share", "attention_memory_share", "softmax_overlap", "kernel_share",
+    "overlap_data", "overlap_tensor",
+)  # fmt: skip
 
 
 def two_piece(quantity: Quantity, deviate: np.ndarray) -> np.ndarray:
