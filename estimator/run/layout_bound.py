@@ -8,9 +8,9 @@ from math import ceil
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import duration
+from estimator.run.entry import Asked
 from estimator.run.known import Known
 from estimator.run.microbatch import Piece, demands_of
-from estimator.run.phase import Asked
 from estimator.run.repeat import seconds
 from estimator.run.settings import Training
 from estimator.run.training_exchanges import traffics

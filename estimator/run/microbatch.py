@@ -10,9 +10,10 @@ from estimator.hardware.schema import Profile
 from estimator.model.work import BYTES, PHASES, Kernel
 from estimator.run.adapters import without_frozen
 from estimator.run.convolution import with_relayouts
+from estimator.run.entry import Asked
 from estimator.run.formats import multiplies
 from estimator.run.known import Known
-from estimator.run.phase import Asked, Phase, asked, price_asked
+from estimator.run.phase import Phase, asked, price_asked
 from estimator.run.practice import Practice
 from estimator.run.precision import in_precision
 from estimator.run.settings import Training

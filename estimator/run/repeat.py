@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 
-from estimator.run.phase import BOARD, CLOCK, IDLE_MEMORY, LEAKAGE, REGULATORS, Entry, Phase
+from estimator.run.entry import BOARD, CLOCK, IDLE_MEMORY, LEAKAGE, REGULATORS, Entry
+from estimator.run.phase import Phase
 
 STANDING = (CLOCK, LEAKAGE, IDLE_MEMORY, BOARD)
 

@@ -15,10 +15,11 @@ from estimator.hardware.schema import Profile
 from estimator.quantity import Quantity
 from estimator.run.adapters import trained_parameters
 from estimator.run.collective import Exchange, communicate
+from estimator.run.entry import Asked
 from estimator.run.known import Known
 from estimator.run.microbatch import Piece, microbatch
 from estimator.run.parallel import Parallel
-from estimator.run.phase import Asked, Phase, host_gaps, price, price_asked, repeated
+from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.practice import Practice
 from estimator.run.repeat import behind, seconds
 from estimator.run.settings import Training
