@@ -16,7 +16,8 @@ def behind(phase: Phase, exposed: float) -> Phase:
     entries = tuple(_behind(entry, exposed) for entry in phase.entries)
     basis = phase.basis
     if basis is not None:
-        basis = replace(basis, loads=tuple(replace(load, launches=load.launches * exposed) for load in basis.loads))
+        open_, hidden = (tuple(replace(load, launches=load.launches * part) for load in basis.loads) for part in (exposed, 1 - exposed))
+        basis = replace(basis, loads=open_, hidden=(*basis.hidden, *hidden))
     return replace(phase, entries=entries, basis=basis)
 
 
