@@ -6,6 +6,7 @@ have their own supplies, so their energy per bit does not follow the core voltag
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 
 from estimator.circuit.arithmetic import full_adders, storage_bits
 from estimator.facts import load_facts
@@ -47,7 +48,7 @@ def link_event(link: str) -> str:
 def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
     unit = profile.tensor
     if demand.macs and (demand.unit == "vector" or unit is None):
-        yield from _operations(demand.macs, full_adders("fma", demand.mac_format), profile)
+        yield from _operations(demand.macs, _multiply_add(demand.mac_format), profile)
     elif demand.macs and unit is not None:
         width = storage_bits(demand.mac_format) / REFERENCE_BITS
         length, delivered = unit.dot_length / width, demand.macs + demand.mac_padding
@@ -59,9 +60,15 @@ def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str,
 
 
 def _lane_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
-    yield from _operations(demand.vector_ops, full_adders("fma", demand.vector_format), profile)
+    adders = _multiply_add(demand.vector_format)
+    yield from _operations(demand.vector_ops, adders, profile)
     # a special function is a table look-up and a quadratic interpolation: two multiply-adds (Oberman and Siu, ARITH 2005)
-    yield from _operations(demand.special_ops, 2 * full_adders("fma", demand.vector_format), profile)
+    yield from _operations(demand.special_ops, 2 * adders, profile)
+
+
+@cache
+def _multiply_add(number_format: str) -> float:
+    return full_adders("fma", number_format)
 
 
 def _operations(count: float, adders: float, profile: Profile) -> Iterator[tuple[str, str, float]]:

@@ -71,7 +71,7 @@ def efficiency_class(kernel: Kernel) -> str:
 
     Narrowing with scales is a pass over groups of elements; products of experts with scales wait for their lanes after each block.
     """
-    if any(signature.op == "est.narrow" for signature in kernel.signatures):
+    if "est.narrow" in [signature.op for signature in kernel.signatures]:
         return GROUP_PASS
     first = kernel.signatures[0] if kernel.signatures else None
     return SCALED_GROUPS if first and first.op in GROUPED and first.get("scale_a") is not None else kernel.kind

@@ -19,7 +19,8 @@ from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycl
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
-from estimator.run.phase import HOST, WAITING, Basis, Phase, origin_of
+from estimator.run.entry import HOST, WAITING
+from estimator.run.phase import Basis, Phase, origin_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, Uncertainty, shape_of
 from estimator.run.uncertainty_responses import of_run, shaped

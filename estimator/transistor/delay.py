@@ -66,5 +66,6 @@ def voltage_for(frequency: float, *, gain: float, threshold_voltage: float, expo
     low, high = floor, ceiling
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if clock_frequency(middle, **law) < frequency else (low, middle)
+        reached = clock_frequency(middle, gain=gain, threshold_voltage=threshold_voltage, exponent=exponent)
+        low, high = (middle, high) if reached < frequency else (low, middle)
     return high
