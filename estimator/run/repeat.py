@@ -1,5 +1,6 @@
 """A priced phase behind another one that hides part of its time; and what a phase takes."""
 
+from collections import Counter
 from dataclasses import replace
 
 from estimator.run.entry import BOARD, CLOCK, IDLE_MEMORY, LEAKAGE, REGULATORS, Entry
@@ -31,6 +32,16 @@ def _behind(entry: Entry, exposed: float) -> Entry:
 
 def _through_regulators(joules: dict[tuple[str, str], float]) -> float:
     return sum(value for key, value in joules.items() if key[0] not in (REGULATORS, BOARD))
+
+
+def condensed(phase: Phase) -> Phase:
+    """The phase with one entry for all of its own: the same seconds and joules by event, for sums that need no more."""
+    joules: Counter[tuple[str, str]] = Counter()
+    for entry in phase.entries:
+        joules.update(entry.energy)
+    first = phase.entries[0]
+    whole = replace(first, time=seconds(phase), energy=dict(joules), events={}, traffic={}, flop=0.0, matmul_flop=0.0, layers=())
+    return replace(phase, entries=(whole,), basis=None)
 
 
 def seconds(phase: Phase) -> float:
