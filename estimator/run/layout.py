@@ -40,7 +40,8 @@ class Layout:
     why: str
 
     def __str__(self) -> str:
-        how = f"micro-batch {self.run.batch}, recomputation {self.run.recompute}, sharding {self.run.sharding}"
+        stretches = f"interleave {self.run.interleave}, " if self.run.interleave > 1 else ""
+        how = f"micro-batch {self.run.batch}, {stretches}recomputation {self.run.recompute}, sharding {self.run.sharding}"
         return f"{self.parallel}; {how}: {format_si(self.energy, 'J')} in {format_si(self.time, 's')}. {self.why}"
 
 
@@ -112,8 +113,18 @@ def candidates(shape: Shape, run: Training, site: Site, devices: int, fixed: Seq
                 parallel = Parallel(tensor=tensor, pipeline=pipeline, data=data, expert=expert)
                 for micro in [run.batch] if "batch" in fixed else [n for n in MICRO if batch % (n * data) == 0]:
                     for recompute, sharding in schemes:
-                        if sharding != "zero3" or pipeline == 1:
-                            yield parallel, replace(run, batch=micro, recompute=recompute, sharding=sharding, global_batch=batch)
+                        if sharding == "zero3" and pipeline > 1:
+                            continue
+                        one = replace(run, batch=micro, recompute=recompute, sharding=sharding, global_batch=batch)
+                        several = _stretches(shape, pipeline, batch // (micro * data))
+                        for stretches in [run.interleave] if "interleave" in fixed else several:
+                            yield parallel, replace(one, interleave=stretches)
+
+
+def _stretches(shape: Shape, pipeline: int, microbatches: int) -> list[int]:
+    """Stretches of layers in each stage: one, or as many as it has layers, where micro-batches go through in whole rounds."""
+    most = shape.layers // pipeline if pipeline > 1 and microbatches % pipeline == 0 else 1
+    return [1, most] if most > 1 else [1]
 
 
 def _experts(shape: Shape, ranks: int) -> list[int]:
@@ -149,8 +160,9 @@ def nearest_layout(shape: Shape, run: Training, site: Site) -> str:
         found = best_layout(shape, run, site, site.parallel.devices)
     except Infeasible as none:
         return str(none)
+    stretches = f"interleave={found.run.interleave}, " if found.run.interleave > 1 else ""
     return (
-        f"the nearest that fits is {found.parallel} with batch={found.run.batch}, recompute={found.run.recompute!r}, "
+        f"the nearest that fits is {found.parallel} with batch={found.run.batch}, {stretches}recompute={found.run.recompute!r}, "
         f"sharding={found.run.sharding!r}"
     )
 

@@ -37,6 +37,7 @@ class Basis:
 
     `demands` and `kinds` belong to `loads` one by one; `sequences` is the number in flight that the host sees to. All is that of one of
     `devices` alike. Without loads, the phase was priced together with the one before it. One of a run's phases holds its `origin`.
+    `hidden` are launches of which only the switching counts: the time of these passes in the phase that hides them.
     """
 
     profile: Profile
@@ -47,6 +48,7 @@ class Basis:
     sequences: float = 0.0
     devices: int = 1
     origin: Origin | None = None
+    hidden: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ def repeated(phase: Phase, times: float, devices: int = 1) -> Phase:
     )
     basis = phase.basis
     if basis is not None:
-        basis = replace(basis, loads=_times(basis.loads, times), devices=basis.devices * devices)
+        loads, hidden = _times(basis.loads, times), _times(basis.hidden, times)
+        basis = replace(basis, loads=loads, hidden=hidden, devices=basis.devices * devices)
     return replace(phase, steps=phase.steps * times, entries=entries, basis=basis)
 
 

@@ -18,8 +18,20 @@ def behind(phase: Phase, exposed: float) -> Phase:
     entries = tuple(_behind(entry, exposed) for entry in phase.entries)
     basis = phase.basis
     if basis is not None:
-        basis = replace(basis, loads=tuple(replace(load, launches=load.launches * exposed) for load in basis.loads))
+        open_, hidden = (tuple(replace(load, launches=load.launches * part) for load in basis.loads) for part in (exposed, 1 - exposed))
+        basis = replace(basis, loads=open_, hidden=(*basis.hidden, *hidden))
     return replace(phase, entries=entries, basis=basis)
+
+
+def least_exposed(phase: Phase, limit: float) -> float:
+    """Share of a phase that shows in time even behind work that takes all of `limit`, in W: what it moves and switches has to fit in too.
+
+    Behind other work it dissipates h, alone a; in time e t with e a + (1 - e) h joules, the mean is at the limit for
+    e = h / (limit t - (a - h)).
+    """
+    alone, hidden = joules(phase), joules(behind(phase, 0.0))
+    room = limit * seconds(phase) - (alone - hidden)
+    return min(hidden / room, 1.0) if room > 0 else 1.0
 
 
 def _behind(entry: Entry, exposed: float) -> Entry:

@@ -21,7 +21,7 @@ from estimator.run.microbatch import Piece, microbatch
 from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.practice import Practice
-from estimator.run.repeat import behind, seconds
+from estimator.run.repeat import behind, least_exposed, seconds
 from estimator.run.settings import Training
 from estimator.run.stack import IDLE, Stack
 from estimator.run.training_exchanges import Traffic, traffics
@@ -60,7 +60,8 @@ def step_phases(shape: Shape, run: Training, site: Site, known: Known | None = N
     phases = [repeated(phase, count * stages) for phase in one.values()]
     busy = {phase.name: seconds(phase) for phase in phases}
     phases.append(optimizer(shape, run, site, known))
-    phases += _exchanges(shape, run, site, count, busy)
+    full = any(phase.point.capped for phase in one.values())
+    phases += _exchanges(shape, run, site, count, busy, full)
     bubble = (parallel.pipeline - 1) / (count * run.interleave) * sum(busy.values())
     return [*phases, *_waits(run, site, bubble, sum(map(seconds, phases)))]
 
@@ -77,7 +78,8 @@ def optimizer(shape: Shape, run: Training, site: Site, known: Known) -> Phase:
     return phase if ranks == 1 else repeated(phase, 1 / ranks)
 
 
-def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict[str, float]) -> list[Phase]:
+def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict[str, float], full: bool) -> list[Phase]:
+    """Exchanges, as far as the work in `busy` does not hide them; where that is at the power cap, their joules take time from it."""
     if site.parallel.devices == 1 or site.cluster is None:
         return []
     every = list(traffics(shape, run, site.parallel, site.cluster, site.profile, site.practice, count))
@@ -87,7 +89,8 @@ def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict
         items = [Exchange(part, module=traffic.what) for part in traffic.parts if part.ranks > 1 and part.link_bytes]
         if items and traffic.occasions:
             phase = communicate(items, site.profile, site.stack)
-            phases.append(repeated(behind(phase, shares[traffic.hides]), traffic.occasions))
+            least = least_exposed(phase, float(site.profile.power.limit)) if full else 0.0
+            phases.append(repeated(behind(phase, max(shares[traffic.hides], least)), traffic.occasions))
     return phases
 
 
