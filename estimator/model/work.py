@@ -108,11 +108,11 @@ class Work:
 
     @property
     def matmul_flop(self) -> Dim:
-        return sum(product.flop for product in self.products)
+        return sum([product.flop for product in self.products])
 
     @property
     def tensor_flop(self) -> Dim:
-        return sum(product.flop * product.executed for product in self.products)
+        return sum([product.flop * product.executed for product in self.products])
 
     @property
     def flop(self) -> Dim:

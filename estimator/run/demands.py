@@ -111,4 +111,4 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     else:
         cut = together([best_tiling(product, width, profile, speed, scaled) for product in products])
     reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
-    return replace(cut, l2_bytes=max(moved, cut.l2_bytes), memory_bytes=moved + reread)
+    return Tiling(cut.slots, max(moved, cut.l2_bytes), moved + reread, cut.rounds)

@@ -63,8 +63,8 @@ def _traffic(demand: Demand, counts: Counts) -> dict[str, float]:
 def entry_of(item: Asked, load: Load, profile: Profile, point: OperatingPoint, prices: PriceList) -> Entry:
     """All launches of `load`, which is what `item` asks, at an operating point."""
     n = load.launches
-    seconds = n * load.duration.seconds(point.clock) * point.stretch
-    running = n * load.duration.running(point.clock) * point.stretch
+    held = load.duration.running(point.clock)
+    running, seconds = n * held * point.stretch, n * max(held, load.duration.interval) * point.stretch
     counts = {key: n * count for key, count in load.counts.items()}
     energy, events = joules_of(counts, running, seconds, profile, point, prices)
     return Entry(

@@ -192,4 +192,4 @@ def total_time(phases: Sequence[Phase]) -> float:
 
 def total_energy(phases: Sequence[Phase]) -> float:
     """Joules of all entries of `phases`."""
-    return sum(joules for phase in phases for entry in phase.entries for joules in entry.energy.values())
+    return sum(sum(entry.energy.values()) for phase in phases for entry in phase.entries)

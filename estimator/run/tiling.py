@@ -6,7 +6,7 @@ the chip better but read each operand more often; the library picks the fastest,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, isqrt
 
 from estimator.hardware.schema import Profile
@@ -43,7 +43,7 @@ def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per
     options = [_tiling(product, moved, profile, m // a, n // b, min(cluster, max(1, cluster // (a * b)))) for a, b in SHAPES[scaled:]]
     l2 = profile.l2.bandwidth
     best = min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
-    return replace(best, slots=best.slots * product.executed)
+    return Tiling(best.slots * product.executed, best.l2_bytes, best.memory_bytes, best.rounds)
 
 
 def grouped_tiling(

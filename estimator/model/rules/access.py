@@ -5,7 +5,7 @@ By default every tensor argument is read once and every output written once. The
 the new rows alone. Both the byte count of an operation and the traffic of a fused kernel follow from this.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ def reads_of(signature: Signature) -> tuple[TensorSpec | None, ...]:
 
 
 def _reads(signature: Signature, special: Touch) -> tuple[TensorSpec | None, ...]:
-    return tuple(_part(special, name, tensor) for name, value in signature.arguments for tensor in _tensors(value))
+    return tuple([_part(special, name, tensor) for name, value in signature.arguments for tensor in _tensors(value)])
 
 
 def reread_by(signature: Signature) -> tuple[TensorSpec, ...]:
@@ -91,9 +91,7 @@ def bytes_moved(signature: Signature) -> tuple[Dim, Dim]:
     return read, sum([spec.bytes for spec in _writes(signature, special)])
 
 
-def _tensors(value: Any) -> Iterator[TensorSpec]:
+def _tensors(value: Any) -> Sequence[TensorSpec]:
     if isinstance(value, TensorSpec):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _tensors(item)
+        return (value,)
+    return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, tuple) else ()

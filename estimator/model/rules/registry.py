@@ -113,10 +113,10 @@ def work_of(kernel: Kernel) -> Work:
         )
     return Work(
         tuple(product for work in works for product in work.products),
-        sum(work.vector_flop for work in works),
-        sum(work.special_flop for work in works),
-        works[0].read if kernel.reads is None else sum(spec.bytes for spec in kernel.reads),
-        works[0].write if kernel.writes is None else sum(spec.bytes for spec in kernel.writes),
+        sum([work.vector_flop for work in works]),
+        sum([work.special_flop for work in works]),
+        works[0].read if kernel.reads is None else sum([spec.bytes for spec in kernel.reads]),
+        works[0].write if kernel.writes is None else sum([spec.bytes for spec in kernel.writes]),
     )
 
 
