@@ -7,6 +7,7 @@ from importlib import import_module
 
 import pytest
 
+from estimator import Training, estimate
 from estimator.__main__ import main
 from estimator.cli import COMMANDS
 from estimator.report.estimate import Estimate
@@ -118,3 +119,22 @@ def test_audio_epochs_and_the_rank_of_adapters_are_options(capsys):
     assert Estimate.from_json(capsys.readouterr().out).steps == 20
     assert main(["gpt2", "--train", "--trainable", "lora", "--rank", "4", "--sequence-tokens", "64"]) == 0
     assert "rank=4" in capsys.readouterr().out
+
+
+def test_an_electricity_bill_below_a_cent_is_not_nothing(capsys):
+    assert main([*ASK, "--facility", "wall"]) == 0
+    bill = capsys.readouterr().out.split("of water, $")[1].split()[0]
+    assert 0 < float(bill) < 0.01
+
+
+def test_words_beyond_the_positions_of_a_speech_model_are_warned_about(capsys):
+    assert main(["whisper-small", "--output-tokens", "1000"]) == 0
+    assert "1000 tokens exceed the 448 positions" in " ".join(capsys.readouterr().out.split())
+    assert main(["whisper-small"]) == 0
+    assert "exceed" not in capsys.readouterr().out
+
+
+def test_mfu_of_fp32_training_is_of_the_unit_that_multiplies():
+    # convolutions of fp32 run as tf32 on the tensor units, which do far more than the vector units' fp32
+    answer = estimate("resnet-50", "H100", Training(batch=64, global_batch=512), devices=8)
+    assert 0.05 < answer.mfu < 0.6

@@ -5,7 +5,8 @@ import pytest
 from estimator.__main__ import main
 from estimator.api import estimate
 from estimator.hardware.catalogue import load_profile
-from estimator.run.settings import Inference
+from estimator.run.settings import Inference, Training
+from estimator.units import format_si
 
 ASK = ["what-if", "gpt2", "--hw", "H100", "--batch", "2", "--prompt-tokens", "32", "--output-tokens", "4"]
 
@@ -66,3 +67,14 @@ def test_a_report_says_what_was_changed_and_under_which_conditions_it_holds():
     assert "what-if: junction held at 60 °C" in answer.assumptions
     assert "operands toggle 0 times as often as random data; the junction is held at 60 °C" in answer.assumptions
     assert {"hardware.clock.boost", "hardware.activity"} <= {number["name"] for number in answer.sources()}
+
+
+def test_devices_and_places_are_those_of_the_estimate(capsys):
+    asked = ["--train", "--devices", "4", "--global-batch", "8", "--sequence-tokens", "64"]
+    assert main(["what-if", "gpt2", "--hw", "A100", *asked]) == 0
+    alone = estimate("gpt2", "A100", Training(global_batch=8, sequence_tokens=64), devices=4)
+    best = alone.best_operating_point()
+    assert best.energy <= alone.energy and best.clock <= float(load_profile("A100").clock.boost)
+    assert f": {format_si(alone.energy, 'J')} in " in capsys.readouterr().out.splitlines()[0]
+    assert main(["what-if", "gpt2", "--weights", "int4"]) == 2
+    assert "what-if compares the formats of weights itself" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from estimator.api import estimate
-from estimator.cli.estimate import add_run_options, parallel_of, run_of
+from estimator.cli.estimate import PLACES, add_run_options, parallel_of, run_of
 from estimator.errors import InvalidSetting
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.schema import Profile
@@ -47,10 +47,13 @@ def run(given: list[str]) -> int:
     add_run_options(parser)
     parser.add_argument("--node", default=list_nodes()[-1], help="technology to make the part in (default: %(default)s)")
     options = vars(parser.parse_args(given))
+    if options["weights"] is not None:
+        raise InvalidSetting(f"--weights {options['weights']}: what-if compares the formats of weights itself; leave it out")
+    around = {name: options[name] for name in ("stack", "routing", *PLACES)} | {"parallel": parallel_of(options)}
     model, profile, settings = load_architecture(options["model"]), load_profile(options["hw"]), run_of(options)
 
     def price(subject: Architecture, part: Profile) -> Estimate:
-        return estimate(subject, part, settings, stack=options["stack"], parallel=parallel_of(options))
+        return estimate(subject, part, settings, **around)
 
     usual = price(model, profile)
     rows = list(changes(usual, model, profile, price, node=options["node"]))

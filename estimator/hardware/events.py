@@ -5,7 +5,7 @@ have their own supplies, so their energy per bit does not follow the core voltag
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 
 from estimator.circuit.arithmetic import full_adders, storage_bits
 from estimator.facts import load_facts
@@ -19,6 +19,7 @@ TENSOR, VECTOR, ISSUE = "tensor units", "vector units", "instruction issue"
 REGISTERS, SHARED, L2, MEMORY, LINKS = "register file", "shared memory / L1", "L2 and on-chip network", "memory", "links"
 
 Counts = dict[tuple[str, str], float]  # (component, event) -> events
+Events = tuple[tuple[str, str, float], ...]  # (component, event, events)
 
 
 def count_events(demand: Demand, profile: Profile) -> Counts:
@@ -30,13 +31,10 @@ def count_events(demand: Demand, profile: Profile) -> Counts:
     return dict(counts)
 
 
-def each_event(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
+def each_event(demand: Demand, profile: Profile) -> Events:
     """(component, event, events) of one launch, one by one; a profile of arrays gives arrays."""
-    yield from _matrix_events(demand, profile)
-    yield from _lane_events(demand, profile)
-    yield from _byte_events(demand)
-    if demand.link_bytes:
-        yield LINKS, link_event(demand.link), demand.link_bytes * BITS_PER_BYTE
+    links = ((LINKS, link_event(demand.link), demand.link_bytes * BITS_PER_BYTE),) if demand.link_bytes else ()
+    return (*_matrix_events(demand, profile), *_lane_events(demand, profile), *_byte_events(demand), *links)
 
 
 def link_event(link: str) -> str:
@@ -44,40 +42,53 @@ def link_event(link: str) -> str:
     return f"link_bit ({link})"
 
 
-def _matrix_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
+def _matrix_events(demand: Demand, profile: Profile) -> Events:
     unit = profile.tensor
     if demand.macs and (demand.unit == "vector" or unit is None):
-        yield from _operations(demand.macs, full_adders("fma", demand.mac_format), profile)
-    elif demand.macs and unit is not None:
+        return _operations(demand.macs, _multiply_add(demand.mac_format), profile)
+    if demand.macs and unit is not None:
         width = storage_bits(demand.mac_format) / REFERENCE_BITS
         length, delivered = unit.dot_length / width, demand.macs + demand.mac_padding
-        yield TENSOR, "full_adder", demand.macs * full_adders("dot", demand.mac_format, dot_length=length)
-        yield TENSOR, "flip_flop_bit", delivered * unit.latch_bits_per_mac * width
-        yield REGISTERS, "register_bit", delivered * unit.register_bits_per_mac * width
-        yield SHARED, "shared_bit", delivered * unit.shared_bits_per_mac * width
-        yield ISSUE, "instruction", delivered / (unit.macs_per_instruction / width)
+        return (
+            (TENSOR, "full_adder", demand.macs * full_adders("dot", demand.mac_format, dot_length=length)),
+            (TENSOR, "flip_flop_bit", delivered * unit.latch_bits_per_mac * width),
+            (REGISTERS, "register_bit", delivered * unit.register_bits_per_mac * width),
+            (SHARED, "shared_bit", delivered * unit.shared_bits_per_mac * width),
+            (ISSUE, "instruction", delivered / (unit.macs_per_instruction / width)),
+        )
+    return ()
 
 
-def _lane_events(demand: Demand, profile: Profile) -> Iterator[tuple[str, str, float]]:
-    yield from _operations(demand.vector_ops, full_adders("fma", demand.vector_format), profile)
+def _lane_events(demand: Demand, profile: Profile) -> Events:
+    adders = _multiply_add(demand.vector_format)
     # a special function is a table look-up and a quadratic interpolation: two multiply-adds (Oberman and Siu, ARITH 2005)
-    yield from _operations(demand.special_ops, 2 * full_adders("fma", demand.vector_format), profile)
+    return (*_operations(demand.vector_ops, adders, profile), *_operations(demand.special_ops, 2 * adders, profile))
 
 
-def _operations(count: float, adders: float, profile: Profile) -> Iterator[tuple[str, str, float]]:
+@cache
+def _multiply_add(number_format: str) -> float:
+    return full_adders("fma", number_format)
+
+
+def _operations(count: float, adders: float, profile: Profile) -> Events:
     unit = profile.vector
-    yield VECTOR, "full_adder", count * adders
-    yield VECTOR, "flip_flop_bit", count * unit.latch_bits_per_lane
-    yield REGISTERS, "register_bit", count * unit.register_bits_per_lane
-    yield ISSUE, "instruction", count / unit.lanes
+    return (
+        (VECTOR, "full_adder", count * adders),
+        (VECTOR, "flip_flop_bit", count * unit.latch_bits_per_lane),
+        (REGISTERS, "register_bit", count * unit.register_bits_per_lane),
+        (ISSUE, "instruction", count / unit.lanes),
+    )
 
 
-def _byte_events(demand: Demand) -> Iterator[tuple[str, str, float]]:
-    yield REGISTERS, "register_bit", demand.l2_bytes * BITS_PER_BYTE
-    yield SHARED, "shared_bit", (demand.shared_bytes + demand.l2_bytes) * BITS_PER_BYTE
-    yield L2, "l2_bit", demand.l2_bytes * BITS_PER_BYTE
-    yield MEMORY, "controller_bit", demand.memory_bytes * BITS_PER_BYTE
-    yield MEMORY, "dram_bit", demand.memory_bytes * BITS_PER_BYTE
+def _byte_events(demand: Demand) -> Events:
+    l2, memory = demand.l2_bytes * BITS_PER_BYTE, demand.memory_bytes * BITS_PER_BYTE
+    return (
+        (REGISTERS, "register_bit", l2),
+        (SHARED, "shared_bit", demand.shared_bytes * BITS_PER_BYTE + l2),
+        (L2, "l2_bit", l2),
+        (MEMORY, "controller_bit", memory),
+        (MEMORY, "dram_bit", memory),
+    )
 
 
 def event_energy(profile: Profile, voltage: float) -> dict[str, float]:

@@ -4,7 +4,6 @@ Voltage follows the clock, the clock follows the cap, leakage follows the temper
 a fixed point. The cap acts on mean power over milliseconds, so it is solved for a whole phase, not for each kernel.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -74,15 +73,15 @@ def settle(profile: Profile, loads: Sequence[Load], highest: float | None = None
     """
     high = float(profile.clock.boost) if highest is None else highest
     low, limit = min(float(profile.clock.minimum), high), float(profile.power.limit)
-    events = _total_events(loads)
-    top = _at(profile, loads, events, high)
+    demand = _demand(profile, loads)
+    top = _at(profile, demand, high)
     if top.power <= limit:
         return top
-    bottom = _at(profile, loads, events, low)
+    bottom = _at(profile, demand, low)
     if bottom.power > limit:
-        return _paused(profile, loads, events, bottom)
-    clock = _clock_within(limit, low, high, bottom.power, top.power, lambda clock: _at(profile, loads, events, clock).power)
-    return replace(_at(profile, loads, events, clock), capped=True)
+        return _paused(profile, demand, bottom)
+    clock = _clock_within(limit, low, high, bottom.power, top.power, lambda clock: _at(profile, demand, clock).power)
+    return replace(_at(profile, demand, clock), capped=True)
 
 
 def _clock_within(limit: float, low: float, high: float, below: float, above: float, power: Callable[[float], float]) -> float:
@@ -110,18 +109,46 @@ def elapsed(loads: Sequence[Load], point: OperatingPoint) -> float:
     return point.stretch * sum(load.launches * load.duration.seconds(point.clock) for load in loads)
 
 
-def _total_events(loads: Sequence[Load]) -> dict[str, float]:
-    events: defaultdict[str, float] = defaultdict(float)
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """All launches of a phase: (launches, cycles, seconds off the core clock, overhead, interval) of each load, and the energy of
+    their events and of one clock cycle, which at a voltage V is `fixed` + `capacitance` · V², in J and F."""
+
+    spans: tuple[tuple[float, float, float, float, float], ...]
+    fixed: float
+    capacitance: float
+    tree: float
+
+    def times(self, clock: float) -> tuple[float, float]:
+        """Seconds that all launches take, and in how many of them kernels hold the multiprocessors (see `Duration`)."""
+        seconds = running = 0.0
+        for launches, cycles, elsewhere, overhead, interval in self.spans:
+            core = cycles / clock
+            busy = (core if core > elsewhere else elsewhere) + overhead
+            running += launches * busy
+            seconds += launches * (busy if busy > interval else interval)
+        return seconds, running
+
+
+def _demand(profile: Profile, loads: Sequence[Load]) -> _Together:
+    still, switched = event_energy(profile, 0.0), event_energy(profile, 1.0)
+    fixed = capacitance = 0.0
     for load in loads:
         for (_, event), count in load.counts.items():
-            events[event] += load.launches * count
-    return events
+            fixed += load.launches * count * still[event]
+            capacitance += load.launches * count * (switched[event] - still[event])
+    spans = tuple(
+        (load.launches, span.cycles, max(span.memory_seconds, span.link_seconds), span.overhead, span.interval)
+        for load in loads
+        for span in (load.duration,)
+    )
+    return _Together(spans, fixed, capacitance, switched["clock_cycle"])
 
 
-def _at(profile: Profile, loads: Sequence[Load], events: dict[str, float], clock: float) -> OperatingPoint:
+def _at(profile: Profile, demand: _Together, clock: float) -> OperatingPoint:
     """Balance of temperature and power at a given clock, whatever the cap; infinite where the cooling allows none."""
     voltage = voltage_at(profile, clock)
-    other = _power(profile, loads, events, clock, voltage)
+    other = _power(profile, demand, clock, voltage)
     temperature = junction_temperature(profile, voltage, other)
     if temperature == inf:
         return OperatingPoint(clock, voltage, inf, inf)
@@ -129,17 +156,16 @@ def _at(profile: Profile, loads: Sequence[Load], events: dict[str, float], clock
     return OperatingPoint(clock, voltage, temperature, power)
 
 
-def _power(profile: Profile, loads: Sequence[Load], events: dict[str, float], clock: float, voltage: float) -> float:
+def _power(profile: Profile, demand: _Together, clock: float, voltage: float) -> float:
     """Mean board power in W at a clock and voltage, without leakage."""
-    energy = event_energy(profile, voltage)
-    seconds = sum(load.launches * load.duration.seconds(clock) for load in loads)
-    running = sum(load.launches * load.duration.running(clock) for load in loads) / seconds
-    dynamic = sum(count * energy[event] for event, count in events.items()) / seconds
-    tree = energy["clock_cycle"] * clock * (running + (1 - running) * profile.clock.gated_share)
+    seconds, held = demand.times(clock)
+    running = held / seconds
+    dynamic = (demand.fixed + demand.capacitance * voltage**2) / seconds
+    tree = demand.tree * voltage**2 * clock * (running + (1 - running) * profile.clock.gated_share)
     return (dynamic + tree + profile.memory.standing_power) / profile.power.regulator_efficiency + profile.power.board
 
 
-def _paused(profile: Profile, loads: Sequence[Load], events: dict[str, float], bottom: OperatingPoint) -> OperatingPoint:
+def _paused(profile: Profile, demand: _Together, bottom: OperatingPoint) -> OperatingPoint:
     """Hold cap and temperature by pausing at the lowest clock: the moved energy stays, the time grows."""
     clock, voltage, efficiency = bottom.clock, bottom.voltage, profile.power.regulator_efficiency
     temperature, limit = _hottest_pause(profile, voltage)
@@ -153,7 +179,7 @@ def _paused(profile: Profile, loads: Sequence[Load], events: dict[str, float], b
             f"a power limit of {limit:.4g} W is below what {profile.name} draws standing still ({floor:.4g} W); "
             f"allow more than {floor:.4g} W"
         )
-    stretch = (_power(profile, loads, events, clock, voltage) + leak - floor) / (limit - floor)
+    stretch = (_power(profile, demand, clock, voltage) + leak - floor) / (limit - floor)
     return OperatingPoint(clock, voltage, temperature, limit, True, stretch)
 
 

@@ -4,14 +4,14 @@ A step is a prefill, one decoded token, one training step. Its kernels are those
 the program's symbols; `Program.at` puts numbers in their place.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.model.packing import Packer, Unpacker
-from estimator.model.polynomial import Polynomial
-from estimator.model.work import Kernel, Signature, TensorSpec
+from estimator.model.substitution import template
+from estimator.model.work import Kernel
 
 SMALLEST = {"past": 0}
 
@@ -39,8 +39,7 @@ class Program:
             raise InvalidSetting(f"sizes {', '.join(sorted(sizes)) or 'none'} given: expected exactly {', '.join(self.symbols)}")
         for name, value in sizes.items():
             _check(name, value)
-        substitute = _Substitution(lambda polynomial: polynomial(**sizes))
-        return tuple(substitute.kernel(kernel) for kernel in self.kernels[fusion])
+        return template(self.kernels[fusion]).at(sizes)
 
     def pack(self, packer: Packer) -> dict[str, Any]:
         """Plain data for JSON; tensors and signatures go to the packer's shared tables, a fusion that changes nothing is named."""
@@ -68,33 +67,6 @@ class Program:
     def from_json(cls, data: Mapping[str, Any]) -> "Program":
         """The program that `to_json` wrote."""
         return cls.unpack(data["program"], Unpacker(data["tables"]))
-
-
-class _Substitution:
-    """Replaces every polynomial inside kernels; what kernels share is computed once."""
-
-    def __init__(self, value_of: Callable[[Polynomial], Any]) -> None:
-        self.value_of = value_of
-        self.done: dict[int, Any] = {}
-
-    def kernel(self, kernel: Kernel) -> Kernel:
-        return replace(kernel, **{name: self(getattr(kernel, name)) for name in ("signatures", "reads", "writes", "resident", "count")})
-
-    def __call__(self, value: Any) -> Any:
-        if not isinstance(value, (TensorSpec, Signature, Polynomial, tuple)):
-            return value
-        if id(value) not in self.done:
-            self.done[id(value)] = self._replace(value)
-        return self.done[id(value)]
-
-    def _replace(self, value: Any) -> Any:
-        if isinstance(value, Polynomial):
-            return self.value_of(value)
-        if isinstance(value, TensorSpec):
-            return replace(value, shape=self(value.shape))
-        if isinstance(value, Signature):
-            return replace(value, arguments=tuple((name, self(v)) for name, v in value.arguments), outputs=self(value.outputs))
-        return tuple(self(part) for part in value)
 
 
 def _check(name: str, value: Any) -> None:

@@ -37,7 +37,8 @@ class TensorSpec:
     @property
     def bytes(self) -> Dim:
         """Bytes of the distinct elements: a stride-0 dimension counts once."""
-        return prod(size for axis, size in enumerate(self.shape) if axis not in self.expanded) * BYTES[self.format]
+        distinct = [size for axis, size in enumerate(self.shape) if axis not in self.expanded] if self.expanded else self.shape
+        return prod(distinct) * BYTES[self.format]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,10 @@ class Signature:
         return dict(self.arguments)[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        return dict(self.arguments).get(name, default)
+        for known, value in self.arguments:
+            if known == name:
+                return value
+        return default
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -104,11 +108,11 @@ class Work:
 
     @property
     def matmul_flop(self) -> Dim:
-        return sum(product.flop for product in self.products)
+        return sum([product.flop for product in self.products])
 
     @property
     def tensor_flop(self) -> Dim:
-        return sum(product.flop * product.executed for product in self.products)
+        return sum([product.flop * product.executed for product in self.products])
 
     @property
     def flop(self) -> Dim:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from estimator.hardware.schema import Profile
+from estimator.kept import kept
 from estimator.model.architecture import Architecture
 from estimator.model.rules import is_known
 from estimator.model.trace import Trace
@@ -19,6 +20,7 @@ from estimator.run.uncertainty import kind_of, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
 MATRIX_KINDS = ("matmul", "attention", "convolution")
+KEPT = 32  # exact: profiles and stacks whose numbers are listed already
 
 
 def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profile, stack: Stack) -> Estimate:
@@ -55,8 +57,9 @@ def _unused(subject: Architecture | Trace) -> set[str]:
     return sequence | unheard | (set() if "decode" in subject.programs else {"output_tokens", "cached_tokens"})
 
 
-def _numbers(owner: str, holder: Profile | Stack) -> Iterable[Source]:
-    return (_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
+@kept(KEPT)
+def _numbers(owner: str, holder: Profile | Stack) -> tuple[Source, ...]:
+    return tuple(_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
 
 
 def _shaping(plan: Plan) -> Iterable[Source]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from estimator.run.phase import HOST
+from estimator.run.entry import HOST
 from estimator.units import format_si
 
 if TYPE_CHECKING:

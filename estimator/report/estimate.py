@@ -12,8 +12,9 @@ from estimator.errors import EstimatorError
 from estimator.report.exports import Exports
 from estimator.report.rows import grouped, timeline
 from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
+from estimator.run.entry import Entry
 from estimator.run.facility import Footprint
-from estimator.run.phase import Entry, Phase
+from estimator.run.phase import Phase
 from estimator.run.uncertainty import LEVEL, Uncertainty
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tabulate import tabulate
 from estimator.report.cuts import share_text
 from estimator.report.explain_chain import Chain, chain_of
 from estimator.report.flame import span
-from estimator.run.phase import BOARD, HOST, IDLE_MEMORY, LEAKAGE, REGULATORS
+from estimator.run.entry import BOARD, HOST, IDLE_MEMORY, LEAKAGE, REGULATORS
 from estimator.units import KELVIN_AT_ZERO_CELSIUS, format_si
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from estimator.hardware.roofline import Duration
 from estimator.report.rows import kernel_name
-from estimator.run.phase import HOST, Entry, Phase
+from estimator.run.entry import HOST, Entry
+from estimator.run.phase import Phase
 
 if TYPE_CHECKING:
     from estimator.report.estimate import Estimate, Source

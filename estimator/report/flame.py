@@ -9,7 +9,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from estimator.report.rows import UNPLACED
-from estimator.run.phase import Entry
+from estimator.run.entry import Entry
 
 if TYPE_CHECKING:
     from estimator.report.estimate import Estimate

@@ -17,7 +17,8 @@ from estimator.errors import EstimatorError, unknown_name
 from estimator.hardware.operating_point import OperatingPoint
 from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
-from estimator.run.phase import CLOCK, Basis, Phase, joules_of, prices_at
+from estimator.run.entry import CLOCK, joules_of, prices_at
+from estimator.run.phase import Basis, Phase
 from estimator.transistor.constants import E
 
 if TYPE_CHECKING:

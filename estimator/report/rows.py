@@ -6,7 +6,8 @@ from math import fsum
 from typing import Any
 
 from estimator.errors import unknown_name
-from estimator.run.phase import Entry, Phase
+from estimator.run.entry import Entry
+from estimator.run.phase import Phase
 
 Row = dict[str, Any]
 UNPLACED = {"host": "(host)", "optimizer": "(optimizer)"}  # what belongs to no module, by kind; else it is the model's own

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from estimator.hardware.operating_point import OperatingPoint
-from estimator.run.phase import Entry, Phase
+from estimator.run.entry import Entry
+from estimator.run.phase import Phase
 from estimator.run.uncertainty import Uncertainty
 
 KEYED = ("energy", "events")  # their keys are (component, event) pairs, which JSON cannot hold

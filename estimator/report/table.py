@@ -74,9 +74,13 @@ def around(estimate: "Estimate") -> str:
         given = estimate.facility
         lines.append(
             f"at the meter {format_si(given.energy, 'J')} ({format_si(given.energy / SECONDS_PER_HOUR, 'Wh')}), "
-            f"{given.co2e_kg:,.3g} kg CO2e, {format_si(given.water_l, 'L')} of water, {given.cost:,.2f} for electricity"
+            f"{given.co2e_kg:,.3g} kg CO2e, {format_si(given.water_l, 'L')} of water, {_dollars(given.cost)} of electricity"
         )
     return " · ".join(lines)
+
+
+def _dollars(cost: float) -> str:
+    return f"${cost:,.2f}" if cost >= 1 else f"${cost:.2g}"
 
 
 def _aside(estimate: "Estimate") -> str:

@@ -16,7 +16,8 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.collective import Collective
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
-from estimator.run.phase import COMMUNICATION, Asked, Phase, price_asked
+from estimator.run.entry import COMMUNICATION, Asked
+from estimator.run.phase import Phase, price_asked
 from estimator.run.stack import Stack, terms
 
 

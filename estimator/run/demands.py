@@ -30,7 +30,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         tiling = replace(tiling, rounds=serial)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
-    promoted = promotions(kernel) * (profile.tensor.promotion_ops or 0.0) if profile.tensor else 0.0
+    each = profile.tensor.promotion_ops if profile.tensor else None
+    promoted = promotions(kernel) * each if each else 0.0
     if promoted and kernel.signatures[0].op in GROUPED:
         promoted *= max(1.0, tiling.slots / (work.tensor_flop / 2))  # rows that only fill a tile are scaled too
     # a fused kernel takes the softmax of all rows of its instruction, those that only fill it included, and of masked parts of blocks
@@ -55,8 +56,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(signature.get("scale_a"), out) for signature in kernel.signatures for out in signature.outputs[:1]]
-    return sum(out.elements * scale.shape[-1] for scale, out in scales if _blocks(scale) and scale.format == "fp32")
+    scales = [(scale, signature) for signature in kernel.signatures if (scale := signature.get("scale_a")) is not None]
+    return sum(signature.outputs[0].elements * scale.shape[-1] for scale, signature in scales if _blocks(scale) and scale.format == "fp32")
 
 
 def _blocks(scale: TensorSpec | None) -> bool:
@@ -77,12 +78,16 @@ def _depthwise(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> De
 
 def resident_bytes(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> float:
     """Bytes that the launch before left in L2, so that memory is not read for them; none of them where they do not fit together."""
+    if not kernel.resident:
+        return 0.0
     left = min(sum(spec.bytes for spec in kernel.resident), work.read)
     return left if left <= stack.l2_resident_share * profile.l2.capacity else 0.0
 
 
 def side_by_side(products: Sequence[MatrixProduct]) -> tuple[MatrixProduct, ...]:
     """Products of one launch that share batch, m and k as one: their right operands lie next to each other, so n adds up."""
+    if len(products) == 1:
+        return tuple(products)
     merged: dict[MatrixProduct, float] = {}
     for product in products:
         shape = replace(product, n=0)
@@ -106,4 +111,4 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     else:
         cut = together([best_tiling(product, width, profile, speed, scaled) for product in products])
     reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
-    return replace(cut, l2_bytes=max(moved, cut.l2_bytes), memory_bytes=moved + reread)
+    return Tiling(cut.slots, max(moved, cut.l2_bytes), moved + reread, cut.rounds)

@@ -10,7 +10,8 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import communicate
-from estimator.run.phase import WAITING, Asked, Phase, host_gaps, price, price_asked, repeated
+from estimator.run.entry import WAITING, Asked
+from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.sequence import Cut, cut_kernels, exchanges
 from estimator.run.stack import Stack
 from estimator.units import require_count

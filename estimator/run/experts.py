@@ -9,7 +9,7 @@ over a buffer with room for the rows of all ranks (DeepGEMM).
 from dataclasses import replace
 
 from estimator.model.work import Kernel
-from estimator.run.phase import Asked
+from estimator.run.entry import Asked
 from estimator.run.roles import is_grouped, widths
 from estimator.run.stack import EXPERTS, Engine
 

@@ -18,9 +18,9 @@ from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.model.architecture import Architecture
 from estimator.run.engine_kernels import Batch
+from estimator.run.entry import Asked
 from estimator.run.lengths import Lengths
 from estimator.run.parallel import Parallel
-from estimator.run.phase import Asked
 from estimator.run.serving_step import Steps
 from estimator.run.stack import Stack, host_seconds
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
-from estimator.run.phase import Phase, host_gaps, price
+from estimator.run.phase import Phase, host_gaps, price_each
 from estimator.run.settings import Inference
 from estimator.run.stack import Stack
 
@@ -16,7 +16,7 @@ SEGMENTS = 8  # exact: decode is cut into this many stretches of equal length, e
 def inference_phases(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> list[Phase]:
     """Phases of `run`: prefill and decode where the model generates, else forward; and the time spent waiting for the host."""
     passes = list(inference_passes(model, run, stack, run.batch))
-    phases = [price(name, kernels, profile, stack, steps=count) for name, kernels, count, _, _ in passes]
+    phases = price_each([(name, kernels, count) for name, kernels, count, _, _ in passes], profile, stack)
     return [*phases, host_gaps(profile, stack, steps=sum(count for _, _, count, _, _ in passes), sequences=run.batch)]
 
 

@@ -10,7 +10,8 @@ from estimator.errors import unknown_name
 from estimator.facts import load_facts
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
-from estimator.run.phase import Asked, Phase, price_asked
+from estimator.run.entry import Asked
+from estimator.run.phase import Phase, price_asked
 from estimator.run.stack import IDLE, Stack
 
 INPUT = "input"

@@ -1,10 +1,15 @@
-"""Finds how to spread a training run: every layout that divides and fits is priced, the best is taken, and it says why."""
+"""Finds how to spread a training run: of the layouts that divide and fit, the best is taken, and it says why.
+
+Those are left out of the pricing that a lower bound of their time already rules out.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from math import inf
 
 from estimator.errors import EstimatorError, Infeasible, unknown_name
+from estimator.run.known import Known
+from estimator.run.layout_bound import least_seconds
 from estimator.run.parallel import Parallel
 from estimator.run.repeat import joules, seconds
 from estimator.run.settings import Training
@@ -35,7 +40,8 @@ class Layout:
     why: str
 
     def __str__(self) -> str:
-        how = f"micro-batch {self.run.batch}, recomputation {self.run.recompute}, sharding {self.run.sharding}"
+        stretches = f"interleave {self.run.interleave}, " if self.run.interleave > 1 else ""
+        how = f"micro-batch {self.run.batch}, {stretches}recomputation {self.run.recompute}, sharding {self.run.sharding}"
         return f"{self.parallel}; {how}: {format_si(self.energy, 'J')} in {format_si(self.time, 's')}. {self.why}"
 
 
@@ -46,29 +52,49 @@ def best_layout(shape: Shape, run: Training, site: Site, devices: int, objective
     """
     if objective not in OBJECTIVES:
         raise unknown_name("objective", objective, OBJECTIVES, "Pass one of these as objective=….")
-    priced: list[Layout] = []
-    tight: list[tuple[float, Parallel, Training]] = []
-    known: dict[Any, Any] = {}
+    known = Known(sums=True)
+    fitting, tight = _sorted_by_fit(shape, run, site, devices, fixed)
+    if objective == "time":  # no bound on energy is tight enough to leave layouts out
+        bounds = [least_seconds(shape, one.run, replace(site, parallel=one.parallel), known) for one in fitting]
+        fitting = [replace(one, time=bound) for one, bound in zip(fitting, bounds)]
+    ranked: list[Layout] = []
+    for one in sorted(fitting, key=lambda one: one.time):
+        if one.time > _to_beat(ranked, objective):
+            break
+        ranked = sorted([*ranked, *_priced(shape, one, site, known)], key=lambda layout: (getattr(layout, objective), layout.energy))
+    if not ranked:
+        raise Infeasible(_nothing(shape, run, site, devices, tight))
+    return replace(ranked[0], why=_why(ranked, objective, len(fitting), len(tight)))
+
+
+def _sorted_by_fit(
+    shape: Shape, run: Training, site: Site, devices: int, fixed: Sequence[str]
+) -> tuple[list[Layout], list[tuple[float, Parallel, Training]]]:
+    """Layouts that fit into the devices' memory, not priced yet, and those that do not."""
+    fitting, tight = [], []
     for parallel, one in candidates(shape, run, site, devices, fixed):
-        here = replace(site, parallel=parallel)
         memory = sum(memory_of(shape, one, parallel, one.step_samples // (one.batch * parallel.data)).values())
         if memory > float(site.profile.memory.capacity) * float(site.practice.usable_memory):
             tight.append((memory, parallel, one))
-            continue
-        phases = _priced(shape, one, here, known)
-        if phases is not None:
-            priced.append(Layout(parallel, one, sum(map(joules, phases)), sum(map(seconds, phases)), memory, ""))
-    if not priced:
-        raise Infeasible(_nothing(shape, run, site, devices, tight))
-    ranked = sorted(priced, key=lambda layout: (getattr(layout, objective), layout.energy))
-    return replace(ranked[0], why=_why(ranked, objective, len(tight)))
+        else:
+            fitting.append(Layout(parallel, one, 0.0, 0.0, memory, ""))
+    return fitting, tight
 
 
-def _priced(shape: Shape, run: Training, site: Site, known: dict):
+def _to_beat(ranked: Sequence[Layout], objective: str) -> float:
+    """What a layout must stay below to be the best, or the next best of other degrees, which `why` names."""
+    others = [layout for layout in ranked if layout.parallel != ranked[0].parallel]
+    return getattr(others[0], objective) if others else inf
+
+
+def _priced(shape: Shape, layout: Layout, site: Site, known: Known) -> list[Layout]:
+    """The layout with its cost; nothing where it cannot run."""
+    one = replace(layout.run, steps=1, tokens=None, epochs=None, samples=None)
     try:
-        return run_phases(shape, replace(run, steps=1, tokens=None, epochs=None, samples=None), site, known)
+        phases = run_phases(shape, one, replace(site, parallel=layout.parallel), known)
     except EstimatorError:
-        return None
+        return []
+    return [replace(layout, energy=sum(map(joules, phases)), time=sum(map(seconds, phases)))]
 
 
 def candidates(shape: Shape, run: Training, site: Site, devices: int, fixed: Sequence[str] = ()) -> Iterator[tuple[Parallel, Training]]:
@@ -87,8 +113,18 @@ def candidates(shape: Shape, run: Training, site: Site, devices: int, fixed: Seq
                 parallel = Parallel(tensor=tensor, pipeline=pipeline, data=data, expert=expert)
                 for micro in [run.batch] if "batch" in fixed else [n for n in MICRO if batch % (n * data) == 0]:
                     for recompute, sharding in schemes:
-                        if sharding != "zero3" or pipeline == 1:
-                            yield parallel, replace(run, batch=micro, recompute=recompute, sharding=sharding, global_batch=batch)
+                        if sharding == "zero3" and pipeline > 1:
+                            continue
+                        one = replace(run, batch=micro, recompute=recompute, sharding=sharding, global_batch=batch)
+                        several = _stretches(shape, pipeline, batch // (micro * data))
+                        for stretches in [run.interleave] if "interleave" in fixed else several:
+                            yield parallel, replace(one, interleave=stretches)
+
+
+def _stretches(shape: Shape, pipeline: int, microbatches: int) -> list[int]:
+    """Stretches of layers in each stage: one, or as many as it has layers, where micro-batches go through in whole rounds."""
+    most = shape.layers // pipeline if pipeline > 1 and microbatches % pipeline == 0 else 1
+    return [1, most] if most > 1 else [1]
 
 
 def _experts(shape: Shape, ranks: int) -> list[int]:
@@ -96,9 +132,9 @@ def _experts(shape: Shape, ranks: int) -> list[int]:
     return fits[-2:] if shape.experts > 1 else [1]
 
 
-def _why(ranked: Sequence[Layout], objective: str, tight: int) -> str:
+def _why(ranked: Sequence[Layout], objective: str, fitting: int, tight: int) -> str:
     best, others = ranked[0], [layout for layout in ranked[1:] if layout.parallel != ranked[0].parallel]
-    said = f"Least {objective} of {len(ranked)} layouts that fit ({tight} do not)"
+    said = f"Least {objective} of {fitting} layouts that fit ({tight} do not)"
     if others:
         more = getattr(others[0], objective) / getattr(best, objective) - 1
         said += f"; next: {others[0].parallel} with micro-batch {others[0].run.batch}, {more:.1%} more"
@@ -124,8 +160,9 @@ def nearest_layout(shape: Shape, run: Training, site: Site) -> str:
         found = best_layout(shape, run, site, site.parallel.devices)
     except Infeasible as none:
         return str(none)
+    stretches = f"interleave={found.run.interleave}, " if found.run.interleave > 1 else ""
     return (
-        f"the nearest that fits is {found.parallel} with batch={found.run.batch}, recompute={found.run.recompute!r}, "
+        f"the nearest that fits is {found.parallel} with batch={found.run.batch}, {stretches}recompute={found.run.recompute!r}, "
         f"sharding={found.run.sharding!r}"
     )
 

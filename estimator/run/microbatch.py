@@ -1,15 +1,19 @@
 """One micro-batch on one device: forward, recomputation and backward of its share of the layers, priced once for any number of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 from estimator.model.work import BYTES, PHASES, Kernel
 from estimator.run.adapters import without_frozen
 from estimator.run.convolution import with_relayouts
+from estimator.run.entry import Asked
 from estimator.run.formats import multiplies
-from estimator.run.phase import Asked, Phase, asked, price_asked
+from estimator.run.known import Known
+from estimator.run.phase import Phase, asked, price_asked
 from estimator.run.practice import Practice
 from estimator.run.precision import in_precision
 from estimator.run.settings import Training
@@ -30,13 +34,28 @@ class Piece:
     expert: int = 1
 
 
-def microbatch(shape: Shape, run: Training, piece: Piece, profile: Profile, stack: Stack, practice: Practice) -> dict[str, Phase]:
-    """Phases of one micro-batch through all layers, by name."""
+def microbatch(
+    shape: Shape, run: Training, piece: Piece, profile: Profile, stack: Stack, practice: Practice, known: Known | None = None
+) -> dict[str, Phase]:
+    """Phases of one micro-batch through all layers, by name; `known` keeps what other layouts need as well."""
+    known = known or Known()
+    paces = float(practice.kernel_share), float(practice.score_passes)
     priced = {}
-    for name, items in _items(shape, run, piece, profile, stack, practice):
-        if items:
-            priced[name] = price_asked(name, items, profile, stack)
+    for name, items in demands_of(shape, run, piece, profile, stack, practice, known):
+        key = (piece, name, run.recompute if name == "recompute" else "", *paces)
+        priced[name] = known.phase(key, partial(_price, name, items, profile, stack))
     return priced
+
+
+def _price(name: str, items: Callable[[], list[Asked]], profile: Profile, stack: Stack) -> Phase:
+    return price_asked(name, items(), profile, stack)
+
+
+class Whole(NamedTuple):
+    """A kernel before devices share it, with what its launches ask of the chip."""
+
+    kernel: Kernel
+    asks: tuple[Asked, ...]
 
 
 def kernels_of(shape: Shape, run: Training, batch: int, tokens: int, stack: Stack) -> tuple[Kernel, ...]:
@@ -47,34 +66,46 @@ def kernels_of(shape: Shape, run: Training, batch: int, tokens: int, stack: Stac
     return in_precision(without_frozen(kernels, program.kernels[fusion], run), run.precision)
 
 
-def _items(
-    shape: Shape, run: Training, piece: Piece, profile: Profile, stack: Stack, practice: Practice
-) -> Iterable[tuple[str, list[Asked]]]:
-    kernels = kernels_of(shape, run, piece.batch, piece.tokens, stack)
+def _whole(shape: Shape, run: Training, piece: Piece, profile: Profile, stack: Stack, known: Known) -> tuple[Whole, ...]:
+    def at(batch: int) -> tuple[Kernel, ...]:
+        return known.of(("kernels", batch, piece.tokens), lambda: kernels_of(shape, run, batch, piece.tokens, stack))
+
+    kernels = at(piece.batch)
     if piece.expert > 1:  # each expert meets the tokens of all ranks that share them, and each rank holds a part of the experts
-        wide = kernels_of(shape, run, piece.batch * piece.expert, piece.tokens, stack)
+        wide = at(piece.batch * piece.expert)
         kernels = tuple(_one_of(many, piece.expert) if is_expert(one) else one for one, many in zip(kernels, wide))
+    return tuple(Whole(one, tuple(asked(part, profile, stack) for part in with_relayouts(one, profile, stack))) for one in kernels)
+
+
+def demands_of(
+    shape: Shape, run: Training, piece: Piece, profile: Profile, stack: Stack, practice: Practice, known: Known
+) -> Iterator[tuple[str, Callable[[], list[Asked]]]]:
+    """What each phase of a micro-batch asks of the chip, by name."""
+    whole = known.of(("whole", piece.batch, piece.tokens, piece.expert), lambda: _whole(shape, run, piece, profile, stack, known))
     eight_bits = run.precision == "fp8" and multiplies("fp8", profile)
     for name in PHASES:
-        mine = _recomputed(kernels, run) if name == "recompute" else [kernel for kernel in kernels if kernel.phase == name]
-        items = [
-            _asked(one, piece, profile, stack, practice, eight_bits) for kernel in mine for one in with_relayouts(kernel, profile, stack)
-        ]
-        yield name, [*items, *_scores(mine, name, piece, stack, practice)]
+        mine = _recomputed(whole, run) if name == "recompute" else [one for one in whole if one.kernel.phase == name]
+        if mine:
+            yield name, partial(_items, mine, name, piece, stack, practice, eight_bits)
+
+
+def _items(mine: Sequence[Whole], name: str, piece: Piece, stack: Stack, practice: Practice, eight_bits: bool) -> list[Asked]:
+    items = [_shared(ask, whole.kernel, piece, practice, eight_bits) for whole in mine for ask in whole.asks]
+    return [*items, *_scores([whole.kernel for whole in mine], name, piece, stack, practice)]
 
 
 def _one_of(kernel: Kernel, ranks: int) -> Kernel:
     return replace(kernel, count=kernel.count / ranks)
 
 
-def _recomputed(kernels: Sequence[Kernel], run: Training) -> list[Kernel]:
-    forward = [kernel for kernel in kernels if kernel.phase == "forward" and kernel.layers]
+def _recomputed(whole: Iterable[Whole], run: Training) -> list[Whole]:
+    forward = [one for one in whole if one.kernel.phase == "forward" and one.kernel.layers]
     kinds = {"none": (), "selective": ("attention",)}.get(run.recompute)
-    return [kernel for kernel in forward if kinds is None or kernel.kind in kinds]
+    return [one for one in forward if kinds is None or one.kernel.kind in kinds]
 
 
-def _asked(kernel: Kernel, piece: Piece, profile: Profile, stack: Stack, practice: Practice, eight_bits: bool) -> Asked:
-    one = asked(kernel, profile, stack)
+def _shared(one: Asked, kernel: Kernel, piece: Piece, practice: Practice, eight_bits: bool) -> Asked:
+    """A device's part, at the pace of a training step."""
     demand = one.demand
     if eight_bits and kernel.kind == "matmul" and kernel.layers:
         demand = replace(demand, mac_format="fp8", unit="tensor")

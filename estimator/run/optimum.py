@@ -85,7 +85,8 @@ class _Search:
     """A run at any clock; each phase is solved once at full speed and, below the clock that it settles at, by one balance."""
 
     def __init__(self, phases: Sequence[Phase], objective: str, limit: float | None) -> None:
-        self.bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.loads]
+        bases = [phase.basis for phase in phases if phase.basis is not None]
+        self.bases = [basis for basis in bases if any(load.launches for load in basis.loads)]  # not what hides behind others entirely
         self.settled = [settle(basis.profile, basis.loads) for basis in self.bases]
         self.objective, self.limit = objective, limit
         self.profile = self.bases[0].profile

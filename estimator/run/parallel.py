@@ -46,7 +46,7 @@ class Parallel:
         """The `Layout` of least "time" or "energy" in which `devices` of `hw` train `model` with `global_batch` samples a step.
 
         `settings`: `cluster`, `practice`, and those of `Training` (`sequence_tokens`, `precision`, `optimizer`, …); micro-batch,
-        recomputation and sharding are chosen, unless listed in `fixed`. `Layout.parallel` and `Layout.run` go into `estimate`,
+        interleaving, recomputation and sharding are chosen, unless in `fixed`. `Layout.parallel` and `Layout.run` go into `estimate`,
         `Layout.why` says what it beat.
         Raises `Infeasible` where nothing fits or divides.
         """

@@ -6,10 +6,10 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.cluster import Cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
+from estimator.run.entry import COMMUNICATION
 from estimator.run.facility import Facility, footprint
 from estimator.run.layout import best_layout
 from estimator.run.parallel import Parallel
-from estimator.run.phase import COMMUNICATION
 from estimator.run.plan import Plan
 from estimator.run.practice import Practice
 from estimator.run.repeat import joules, seconds

@@ -17,7 +17,7 @@ from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.served import serve
 from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training
-from estimator.run.speech import heard, in_windows
+from estimator.run.speech import heard, in_windows, is_speech
 from estimator.run.spread import spread_inference
 from estimator.run.stack import Stack
 from estimator.run.training import optimizer_state, training_phases, training_step
@@ -131,7 +131,7 @@ def _check_step(trace: Trace, run: Inference | Training) -> None:
 
 def _inference(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> Plan:
     generates = "decode" in model.programs
-    tokens = run.prompt_tokens + (run.output_tokens if generates else 0)
+    tokens = (0 if is_speech(model) else run.prompt_tokens) + (run.output_tokens if generates else 0)
     memory = {"weights": model.parameter_bytes, "KV cache": run.batch * model.kv_bytes(tokens)}
     notes = [*inference_assumptions(model, run), *_over_length(model, tokens), *shortfall(profile, memory)]
     kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
@@ -171,7 +171,7 @@ def _diffusion(model: Architecture, run: Diffusion, profile: Profile, stack: Sta
 
 
 def _over_length(model: Architecture, tokens: int) -> list[str]:
-    sized = any("sequence" in program.symbols for program in model.programs.values())
+    sized = any(symbol in program.symbols for program in model.programs.values() for symbol in ("sequence", "past"))
     if sized and model.max_positions and tokens > model.max_positions:
         return [f"WARNING: {tokens} tokens exceed the {model.max_positions} positions that {model.name} was made for"]
     return []

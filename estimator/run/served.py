@@ -10,10 +10,11 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
+from estimator.run.entry import HOST, WAITING, Asked
 from estimator.run.latency import between_tokens, quantile, to_first_token
 from estimator.run.memory import largest_batch
 from estimator.run.parallel import Parallel
-from estimator.run.phase import HOST, WAITING, Asked, Phase, price_asked, repeated
+from estimator.run.phase import Phase, price_asked, repeated
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
 from estimator.run.stack import Stack, engine_of

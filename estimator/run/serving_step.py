@@ -1,7 +1,7 @@
 """One device's part in a step of a serving engine: its kernels with their demands, its exchanges, its sampling and its waiting."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log, sqrt
 
@@ -12,10 +12,11 @@ from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import exchanged
 from estimator.run.engine_kernels import Batch, Engine
+from estimator.run.entry import WAITING, Asked
 from estimator.run.experts import on_engine, touched
 from estimator.run.group import Group
 from estimator.run.parallel import Parallel
-from estimator.run.phase import WAITING, Asked, asked
+from estimator.run.phase import asked, counted
 from estimator.run.roles import is_grouped, widths
 from estimator.run.shard import check_degree, shard
 from estimator.run.stack import Stack, engine_of, terms
@@ -81,7 +82,7 @@ class Steps:
 
     def seconds(self, part: Part, clock: float | None = None) -> float:
         """Seconds of all launches of a part at a clock (the highest unless given)."""
-        span = duration(part.asked.demand, self.profile)
+        _, span = counted(part.asked.demand, self.profile)
         return part.asked.launches * span.seconds(float(self.profile.clock.boost) if clock is None else clock)
 
     def _waiting(self, parts: Sequence[Part], kernels: Sequence[Kernel]) -> list[Part]:
@@ -110,4 +111,4 @@ class Steps:
 
 def scaled(part: Asked, factor: float) -> Asked:
     """The same launches, `factor` times as often."""
-    return replace(part, launches=part.launches * factor)
+    return Asked(part.name, part.kind, part.demand, part.launches * factor, part.module, part.layers, part.flop, part.matmul_flop)

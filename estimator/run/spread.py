@@ -7,11 +7,12 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import exchanged
+from estimator.run.entry import COMMUNICATION, Asked
 from estimator.run.group import Group
 from estimator.run.inference import inference_passes
 from estimator.run.memory import cache_bytes, shortfall, weight_bytes
 from estimator.run.parallel import Parallel
-from estimator.run.phase import COMMUNICATION, Asked, Phase, asked, host_gaps, price_together, repeated
+from estimator.run.phase import Phase, asked, host_gaps, price_together, repeated
 from estimator.run.settings import Inference
 from estimator.run.shard import check_degree, shard
 from estimator.run.stack import Stack

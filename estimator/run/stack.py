@@ -71,7 +71,7 @@ def efficiency_class(kernel: Kernel) -> str:
 
     Narrowing with scales is a pass over groups of elements; products of experts with scales wait for their lanes after each block.
     """
-    if any(signature.op == "est.narrow" for signature in kernel.signatures):
+    if "est.narrow" in [signature.op for signature in kernel.signatures]:
         return GROUP_PASS
     first = kernel.signatures[0] if kernel.signatures else None
     return SCALED_GROUPS if first and first.op in GROUPED and first.get("scale_a") is not None else kernel.kind
@@ -117,8 +117,13 @@ def host_seconds(stack: Stack, sequences: float = 0.0) -> float:
 
 def matrix_format(kernel: Kernel, stack: Stack) -> str:
     """The number format in which the stack asks for the kernel's matrix products: fp32 may mean tf32."""
-    as_tf32 = stack.fp32_convolution_as_tf32 if kernel.kind == "convolution" else stack.fp32_matmul_as_tf32
-    return "tf32" if kernel.format == "fp32" and as_tf32 else kernel.format
+    return multiplied_as(kernel.kind, kernel.format, stack)
+
+
+def multiplied_as(kind: str, number_format: str, stack: Stack) -> str:
+    """The same for any kernel of that kind and number format."""
+    as_tf32 = stack.fp32_convolution_as_tf32 if kind == "convolution" else stack.fp32_matmul_as_tf32
+    return "tf32" if number_format == "fp32" and as_tf32 else number_format
 
 
 def list_stacks() -> list[str]:

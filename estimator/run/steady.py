@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from estimator.hardware.demand import Demand
 from estimator.run.engine_kernels import Batch
+from estimator.run.entry import COMMUNICATION, HOST, WAITING, Asked
 from estimator.run.lengths import Lengths
-from estimator.run.phase import COMMUNICATION, HOST, WAITING, Asked, Phase, price_together, repeated
+from estimator.run.phase import Phase, Settled, repeated, settle_together
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Part, Steps, scaled
 from estimator.run.stack import host_seconds
@@ -131,8 +132,8 @@ class Steady:
         return [*(proposals if self.run.draft_tokens > 1 else []), *self.draft.parts(batch), *checked]
 
     @cached_property
-    def priced(self) -> list[tuple[float, list[Phase]]]:
-        """One step of each kind on one device, priced, with its share of all steps: prompts, tokens, exchanges, and the host's time.
+    def settled(self) -> list[tuple[float, Settled]]:
+        """One step of each kind on one device, settled, with its share of all steps: prompts, tokens, exchanges, and the host's time.
 
         Each kind of step lasts longer than a power cap takes to act, so each has an operating point of its own.
         """
@@ -147,12 +148,12 @@ class Steady:
                     if portion:
                         groups[name].append(scaled(part.asked, portion))
             used = {name: items for name, items in groups.items() if items}
-            found.append((share, price_together(used, self.steps.profile, self.steps.stack, sequences=self._sequences())))
+            found.append((share, settle_together(used, self.steps.profile, self.steps.stack, sequences=self._sequences())))
         return found
 
     def phases(self, count: float = 1.0, devices: int = 1) -> list[Phase]:
         """`count` mean steps on `devices` that run alike."""
-        return [repeated(phase, count * share, devices) for share, phases in self.priced for phase in phases]
+        return [repeated(phase, 1.0, devices) for share, step in self.settled for phase in step.phases(count * share)]
 
     def _sequences(self) -> float:
         return self.flight / self.steps.parallel.data / self.steps.parallel.pipeline
@@ -171,7 +172,7 @@ class Steady:
     @cached_property
     def step_times(self) -> list[tuple[float, float]]:
         """(share, seconds) of each kind of step."""
-        return [(share, total_time(phases)) for share, phases in self.priced]
+        return [(share, step.seconds) for share, step in self.settled]
 
     @cached_property
     def step_seconds(self) -> float:
@@ -191,4 +192,4 @@ def total_time(phases: Sequence[Phase]) -> float:
 
 def total_energy(phases: Sequence[Phase]) -> float:
     """Joules of all entries of `phases`."""
-    return sum(joules for phase in phases for entry in phase.entries for joules in entry.energy.values())
+    return sum(sum(entry.energy.values()) for phase in phases for entry in phase.entries)

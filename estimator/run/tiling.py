@@ -6,12 +6,13 @@ the chip better but read each operand more often; the library picks the fastest,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, isqrt
 
 from estimator.hardware.schema import Profile
 from estimator.model.work import MatrixProduct
 
+Operands = tuple[float, float, float]  # bytes of the left and the right operand and of the result
 VECTOR_TILE = (64, 64, 1)  # exact: rows, columns and cluster of a library kernel without tensor units
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2), (4, 4))  # exact: tile sizes tried, as divisors of the profile's largest tile
 FEW_ROWS = 2  # exact: rows for each of 256 experts when 64 tokens choose 8, up to where vLLM's fused experts take the lowest tile
@@ -38,10 +39,11 @@ def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per
     """
     unit = profile.tensor
     m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
-    options = [_tiling(product, width, profile, m // a, n // b, min(cluster, max(1, cluster // (a * b)))) for a, b in SHAPES[scaled:]]
+    moved = operand_bytes(product, width)
+    options = [_tiling(product, moved, profile, m // a, n // b, min(cluster, max(1, cluster // (a * b)))) for a, b in SHAPES[scaled:]]
     l2 = profile.l2.bandwidth
     best = min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
-    return replace(best, slots=best.slots * product.executed)
+    return Tiling(best.slots * product.executed, best.l2_bytes, best.memory_bytes, best.rounds)
 
 
 def grouped_tiling(
@@ -80,16 +82,16 @@ def _grouped(products: Sequence[MatrixProduct], width: float, profile: Profile, 
         rows = max(1.0, product.m / tile_m + 1 / 2) if ragged else ceil(product.m / tile_m)
         columns = ceil(product.n / tile_n)
         mine = product.batch * rows * columns
-        left, right, out = operand_bytes(product, width)
+        left, right, out = moved = operand_bytes(product, width)
         tiles += mine
         slots += mine * tile_m * tile_n * product.k
         l2_bytes += columns * left + rows * right + out
-        memory_bytes += _memory_bytes(product, width, processors, profile, tile_m, tile_n, ceil(mine / processors))
+        memory_bytes += _memory_bytes(product, moved, processors, profile, tile_m, tile_n, ceil(mine / processors))
     rounds = ceil(tiles / processors)
     return Tiling(slots * rounds * processors / tiles, l2_bytes, memory_bytes, rounds)
 
 
-def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int, tile_n: int, cluster: int) -> Tiling:
+def _tiling(product: MatrixProduct, moved: Operands, profile: Profile, tile_m: int, tile_n: int, cluster: int) -> Tiling:
     processors = int(profile.die.multiprocessors) // cluster
     rows, columns = ceil(product.m / tile_m), ceil(product.n / tile_n)
     tiles = product.batch * rows * columns
@@ -97,14 +99,16 @@ def _tiling(product: MatrixProduct, width: float, profile: Profile, tile_m: int,
     split = max(1, min(int(processors // tiles) if tiles else 1, int(product.k // tile_m)))
     waves = ceil(tiles * split / processors)
     slots = waves * processors * tile_m * tile_n * product.k / split
-    left, right, out = operand_bytes(product, width)
+    left, right, out = moved
     l2_bytes = columns * left + rows * right + out
-    return Tiling(slots, l2_bytes, _memory_bytes(product, width, processors, profile, tile_m, tile_n, waves))
+    return Tiling(slots, l2_bytes, _memory_bytes(product, moved, processors, profile, tile_m, tile_n, waves))
 
 
-def _memory_bytes(product: MatrixProduct, width: float, processors: int, profile: Profile, tile_m: int, tile_n: int, waves: int) -> float:
+def _memory_bytes(
+    product: MatrixProduct, moved: Operands, processors: int, profile: Profile, tile_m: int, tile_n: int, waves: int
+) -> float:
     """Operands are read once if they fit in L2 together; otherwise each wave of tiles reads its own rows and columns again."""
-    left, right, out = operand_bytes(product, width)
+    left, right, out = moved
     if left + right <= product.batch * profile.l2.capacity:
         return left + right + out
     side = isqrt(processors)
@@ -112,7 +116,7 @@ def _memory_bytes(product: MatrixProduct, width: float, processors: int, profile
     return max(left + right + out, waves * (rows * left + columns * right) / product.batch + out)
 
 
-def operand_bytes(product: MatrixProduct, width: float) -> tuple[float, float, float]:
+def operand_bytes(product: MatrixProduct, width: float) -> Operands:
     """Bytes of the m × k, the k × n and the m × n matrices of all the batch, in a format of `width` bytes."""
     held = width if product.held is None else product.held
     left, right, out = width * product.m * product.k, held * product.n * product.k, width * product.m * product.n

@@ -7,7 +7,8 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.optimizer import optimizer_kernels, state_bytes
 from estimator.model.work import PHASES, Kernel
-from estimator.run.phase import HOST, Asked, Phase, host_gaps, price, price_asked
+from estimator.run.entry import HOST, Asked
+from estimator.run.phase import Phase, host_gaps, price, price_asked
 from estimator.run.settings import Training
 from estimator.run.stack import IDLE, Stack
 

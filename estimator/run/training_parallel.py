@@ -15,11 +15,13 @@ from estimator.hardware.schema import Profile
 from estimator.quantity import Quantity
 from estimator.run.adapters import trained_parameters
 from estimator.run.collective import Exchange, communicate
+from estimator.run.entry import Asked
+from estimator.run.known import Known
 from estimator.run.microbatch import Piece, microbatch
 from estimator.run.parallel import Parallel
-from estimator.run.phase import Asked, Phase, host_gaps, price, price_asked, repeated
+from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.practice import Practice
-from estimator.run.repeat import behind, seconds
+from estimator.run.repeat import behind, least_exposed, seconds
 from estimator.run.settings import Training
 from estimator.run.stack import IDLE, Stack
 from estimator.run.training_exchanges import Traffic, traffics
@@ -47,48 +49,52 @@ class Site:
         return replace(site, profile=site.cluster.profile(site.profile)) if site.cluster and owner == "cluster" else site
 
 
-def step_phases(shape: Shape, run: Training, site: Site, known: dict | None = None) -> list[Phase]:
+def step_phases(shape: Shape, run: Training, site: Site, known: Known | None = None) -> list[Phase]:
     """Phases of one optimizer step on one device; `known` keeps what was priced before."""
     parallel, profile = site.parallel, site.profile
     count = run.step_samples / (run.batch * parallel.data)
     piece = Piece(run.batch, run.sequence_tokens, parallel.tensor * parallel.sequence, parallel.expert)
-    key = (piece, run.recompute, float(site.practice.kernel_share), float(site.practice.score_passes))
-    known = {} if known is None else known
-    if key not in known:
-        known[key] = microbatch(shape, run, piece, profile, site.stack, site.practice)
+    known = known or Known()
+    one = microbatch(shape, run, piece, profile, site.stack, site.practice, known)
     stages = ceil(shape.layers / parallel.pipeline) / shape.layers  # the fullest stage sets the pace
-    phases = [repeated(phase, count * stages) for phase in known[key].values()]
+    phases = [repeated(phase, count * stages) for phase in one.values()]
     busy = {phase.name: seconds(phase) for phase in phases}
-    phases.append(_optimizer(shape, run, site))
-    phases += _exchanges(shape, run, site, count, busy)
+    phases.append(optimizer(shape, run, site, known))
+    full = any(phase.point.capped for phase in one.values())
+    phases += _exchanges(shape, run, site, count, busy, full)
     bubble = (parallel.pipeline - 1) / (count * run.interleave) * sum(busy.values())
     return [*phases, *_waits(run, site, bubble, sum(map(seconds, phases)))]
 
 
-def _optimizer(shape: Shape, run: Training, site: Site) -> Phase:
+def optimizer(shape: Shape, run: Training, site: Site, known: Known) -> Phase:
     """Each device updates its own share of what is trained."""
     parallel = site.parallel
     ranks = parallel.tensor * parallel.pipeline * (parallel.data if run.sharding != "none" else 1)
-    kernels = optimizer_of(shape.model, run, trained_parameters(shape.model, run))
-    phase = price("optimizer", kernels, site.profile, site.stack)
+
+    def whole() -> Phase:
+        return price("optimizer", optimizer_of(shape.model, run, trained_parameters(shape.model, run)), site.profile, site.stack)
+
+    phase = known.phase("optimizer", whole)
     return phase if ranks == 1 else repeated(phase, 1 / ranks)
 
 
-def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict[str, float]) -> list[Phase]:
+def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict[str, float], full: bool) -> list[Phase]:
+    """Exchanges, as far as the work in `busy` does not hide them; where that is at the power cap, their joules take time from it."""
     if site.parallel.devices == 1 or site.cluster is None:
         return []
     every = list(traffics(shape, run, site.parallel, site.cluster, site.profile, site.practice, count))
-    shares = _exposed(every, run, site, count, busy)
+    shares = exposed(every, run, site, count, busy)
     phases = []
     for traffic in every:
         items = [Exchange(part, module=traffic.what) for part in traffic.parts if part.ranks > 1 and part.link_bytes]
         if items and traffic.occasions:
             phase = communicate(items, site.profile, site.stack)
-            phases.append(repeated(behind(phase, shares[traffic.hides]), traffic.occasions))
+            least = least_exposed(phase, float(site.profile.power.limit)) if full else 0.0
+            phases.append(repeated(behind(phase, max(shares[traffic.hides], least)), traffic.occasions))
     return phases
 
 
-def _exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, busy: dict[str, float]) -> dict[str, float]:
+def exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, busy: dict[str, float]) -> dict[str, float]:
     """Share of each kind of exchange that nothing hides: what hides behind products inside layers, and behind backward passes."""
     practice = site.practice
     rounds = 1 if run.sharding == "zero3" else count
@@ -99,17 +105,25 @@ def _exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, 
 
 
 def _waits(run: Training, site: Site, bubble: float, step: float) -> list[Phase]:
-    """Pipeline bubble (Narayanan et al., arXiv:2104.04473), the slowest of n devices, data that comes too late, and the host.
+    """Pipeline bubble (Narayanan et al., arXiv:2104.04473), the slowest of n devices, data that comes too late, and the host."""
+    devices = site.parallel.devices
+    samples = run.step_samples / devices
+    late = max(run.input_seconds * samples / run.workers - step - bubble, 0.0)
+    waits = [
+        ("pipeline bubble", WAITING, bubble),
+        ("slowest device", WAITING, slowest(site, step + bubble)),
+        ("waiting for data", INPUT, late),
+    ]
+    phases = [_wait(what, name, time, site) for what, name, time in waits if time]
+    return [*phases, host_gaps(site.profile, site.stack, steps=1)]
+
+
+def slowest(site: Site, step: float) -> float:
+    """Seconds by which the slowest of n devices is late in a step of `step` seconds.
 
     The largest of n normal values lies about √(2 ln n) standard deviations above their mean (Gumbel, 1958).
     """
-    devices = site.parallel.devices
-    slowest = float(site.practice.straggler_spread) * (2 * log(devices)) ** 0.5 * (step + bubble)
-    samples = run.step_samples / devices
-    late = max(run.input_seconds * samples / run.workers - step - bubble, 0.0)
-    waits = [("pipeline bubble", WAITING, bubble), ("slowest device", WAITING, slowest), ("waiting for data", INPUT, late)]
-    phases = [_wait(what, name, time, site) for what, name, time in waits if time]
-    return [*phases, host_gaps(site.profile, site.stack, steps=1)]
+    return float(site.practice.straggler_spread) * (2 * log(site.parallel.devices)) ** 0.5 * step
 
 
 def _wait(what: str, name: str, time: float, site: Site) -> Phase:
@@ -118,7 +132,7 @@ def _wait(what: str, name: str, time: float, site: Site) -> Phase:
     return price_asked(name, [Asked(what, IDLE, spinning)], site.profile, site.stack)
 
 
-def run_phases(shape: Shape, run: Training, site: Site, known: dict | None = None) -> list[Phase]:
+def run_phases(shape: Shape, run: Training, site: Site, known: Known | None = None) -> list[Phase]:
     """Phases of the whole run on all devices: steps, evaluations, checkpoints, failures and what they lose."""
     steps, devices = run.total_steps * run.runs, site.parallel.devices
     phases = step_phases(shape, run, site, known)
@@ -147,7 +161,7 @@ class Trained:
     shape: Shape
     run: Training
     site: Site
-    known: dict = field(default_factory=dict, repr=False, compare=False)
+    known: Known = field(default_factory=Known, repr=False, compare=False)
 
     def quantities(self) -> dict[str, Quantity]:
         """Numbers of practice and cluster by path."""

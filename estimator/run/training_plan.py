@@ -1,5 +1,6 @@
 """A training run worked out: checked against the model and the memory of the devices, priced, and said what was assumed."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from estimator.errors import Infeasible, InvalidSetting
@@ -13,7 +14,7 @@ from estimator.run.phase import Phase
 from estimator.run.practice import Practice, load_practice
 from estimator.run.repeat import seconds
 from estimator.run.settings import Training
-from estimator.run.stack import Stack, load_stack
+from estimator.run.stack import Stack, load_stack, multiplied_as
 from estimator.run.training_memory import memory_of
 from estimator.run.training_parallel import Site, run_phases
 from estimator.run.transformer import Shape, shape_of
@@ -130,8 +131,12 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
 
 def utilization(phases: Sequence[Phase], site: Site, number_format: str) -> float:
     """MFU: matrix FLOP of the model, recomputation left out and masks counted dense, over the peak at the highest clock (PaLM, app. B)."""
-    unit, used = matrix_unit(number_format, site.profile)
+    done: Counter[str] = Counter()
+    for phase in phases:
+        for entry in phase.entries if phase.name in USEFUL else ():
+            done[entry.kind] += entry.matmul_flop  # type: ignore[assignment]
+    most = max(done, key=lambda kind: done[kind])
+    unit, used = matrix_unit(multiplied_as(most, number_format, site.stack), site.profile)
     section = site.profile.tensor if unit == "tensor" else site.profile.vector
     peak = 2 * float(section.fma_per_clock[used]) * site.profile.die.multiprocessors * float(site.profile.clock.boost)  # type: ignore[union-attr]
-    flop = sum(entry.matmul_flop for phase in phases if phase.name in USEFUL for entry in phase.entries)
-    return flop / (sum(map(seconds, phases)) * site.parallel.devices * peak)
+    return sum(done.values()) / (sum(map(seconds, phases)) * site.parallel.devices * peak)

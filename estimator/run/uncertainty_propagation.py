@@ -13,13 +13,15 @@ import numpy as np
 
 from estimator.errors import EstimatorError
 from estimator.hardware.demand import Demand
-from estimator.hardware.events import each_event
+from estimator.hardware.events import each_event, event_energy
+from estimator.hardware.operating_point import Load
 from estimator.hardware.power_many import idle_power_many
 from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
-from estimator.run.phase import HOST, WAITING, Basis, Phase, origin_of
+from estimator.run.entry import HOST, WAITING
+from estimator.run.phase import Basis, Phase, origin_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, Uncertainty, shape_of
 from estimator.run.uncertainty_responses import of_run, shaped
@@ -55,7 +57,7 @@ def bases_of(phases: Sequence[Phase]) -> list[Basis]:
     bases = [phase.basis for phase in phases if phase.basis is not None and phase.basis.stack is not None]
     if len(bases) < len(phases) or not any(basis.loads for basis in bases):
         raise EstimatorError("these phases do not hold what they were priced from, so their interval cannot be computed; estimate again")
-    return [basis for basis in bases if any(load.launches for load in basis.loads)]
+    return [basis for basis in bases if basis.loads]
 
 
 def propagate_idle(profile: Profile, structural: Mapping[str, Quantity], samples: int = SAMPLES, shares: bool = True) -> Uncertainty:
@@ -147,9 +149,23 @@ def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str,
     chip, stack = Sampled(bases[0].profile, "hardware", sampler), Sampled(bases[0].stack, "stack", sampler)
     energy, time = np.zeros(size), np.zeros(size)
     for basis in bases:
-        point = settle_many(chip, _work(basis, chip, stack, size))
-        energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
+        if _launched(basis.loads):
+            point = settle_many(chip, _work(basis, chip, stack, size))
+            energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
+        if _launched(basis.hidden):
+            energy = energy + basis.devices * _switching(replace(basis, loads=basis.hidden), chip, stack, size)
     return {"energy": energy, "time": time, "power": energy / time}
+
+
+def _launched(loads: Sequence[Load]) -> bool:
+    return any(load.launches for load in loads)
+
+
+def _switching(basis: Basis, chip: Any, stack: Any, size: int) -> Array:
+    """Joules of one device that only the switching of a phase takes, the losses of its regulators included."""
+    work = _work(basis, chip, stack, size)
+    prices = event_energy(chip, settle_many(chip, work).voltage)
+    return sum((count * prices[event] for event, count in work.events.items()), np.zeros(size)) / chip.power.regulator_efficiency
 
 
 def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:

@@ -46,7 +46,7 @@ def _place(value: Any) -> Any:
 
 
 def responses(quantities: Mapping[str, Quantity], figures: Callable[[str | None, float], Figures]) -> dict[str, Response]:
-    """The `Response` to each quantity with a range, by path; `figures` works them out with the quantity at a path replaced.
+    """The `Response` to each quantity with a range that moves a figure, by path; `figures` works them out with that at a path replaced.
 
     Where no run is possible at an end, the range is halved towards the value until one is.
     """
@@ -55,7 +55,8 @@ def responses(quantities: Mapping[str, Quantity], figures: Callable[[str | None,
     for path, quantity in quantities.items():
         if is_ranged(path, quantity):
             (start, low), (stop, high) = (_at_end(path, quantity, end, figures, stated) for end in (quantity.low, quantity.high))
-            found[path] = Response(quantity, (start, stop), low, high)
+            if any((*low, *high)):
+                found[path] = Response(quantity, (start, stop), low, high)
     return found
 
 

@@ -9,7 +9,8 @@ from estimator.hardware.events import Counts
 from estimator.hardware.operating_point import Load, settle
 from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
-from estimator.run.phase import CLOCK, Phase
+from estimator.run.entry import CLOCK
+from estimator.run.phase import Phase
 
 
 @dataclass(frozen=True)

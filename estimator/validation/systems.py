@@ -10,9 +10,10 @@ from estimator.hardware.host import load_host
 from estimator.model.architecture import load_architecture
 from estimator.model.work import Kernel
 from estimator.run.convolution import with_relayouts
+from estimator.run.entry import Asked
 from estimator.run.facility import Facility, footprint, host_parts
 from estimator.run.formats import multiplies
-from estimator.run.phase import Asked, asked, host_gaps, price_asked, repeated
+from estimator.run.phase import asked, host_gaps, price_asked, repeated
 from estimator.run.precision import in_precision
 from estimator.run.repeat import joules, seconds
 from estimator.run.stack import Stack, load_stack

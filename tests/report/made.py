@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from estimator.hardware.operating_point import OperatingPoint
 from estimator.report.estimate import Estimate
-from estimator.run.phase import Entry, Phase
+from estimator.run.entry import Entry
+from estimator.run.phase import Phase
 from tests.strategies import between
 
 POINT = OperatingPoint(clock=1e9, voltage=0.8, temperature=330.0, power=100.0)

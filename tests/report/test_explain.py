@@ -9,7 +9,7 @@ from hypothesis import given
 from estimator import Estimate, Inference, Parallel, Serving, Training, estimate, load_profile
 from estimator.report.explain import explain
 from estimator.report.explain_chain import chain_of
-from estimator.run.phase import HOST
+from estimator.run.entry import HOST
 from tests.report.made import entry, estimate_of, estimates
 
 RUNS = {

@@ -11,7 +11,8 @@ from estimator.hardware.catalogue import load_profile
 from estimator.hardware.collective import collective
 from estimator.hardware.demand import Demand
 from estimator.run.collective import Exchange, communicate, exchanged
-from estimator.run.phase import COMMUNICATION, Asked, price_asked
+from estimator.run.entry import COMMUNICATION, Asked
+from estimator.run.phase import price_asked
 from estimator.run.stack import load_stack
 from estimator.run.uncertainty_propagation import propagate
 from tests.strategies import between

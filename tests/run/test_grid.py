@@ -9,10 +9,11 @@ from estimator.hardware.demand import Demand
 from estimator.model.architecture import load_architecture
 from estimator.model.transform import route
 from estimator.run.engine_kernels import Batch
+from estimator.run.entry import HOST, Asked
 from estimator.run.grid import decode_grid
 from estimator.run.lengths import Lengths
 from estimator.run.parallel import Parallel
-from estimator.run.phase import HOST, Asked, price_together
+from estimator.run.phase import price_together
 from estimator.run.serving_step import Steps
 from estimator.run.stack import host_seconds, load_stack
 from estimator.run.steady import total_energy, total_time

@@ -29,6 +29,19 @@ def test_the_longest_beginning_decides():
     assert known_of("nobody knows this")["practice"] == "megatron"
 
 
+def test_a_small_model_on_a_large_cluster_waits_for_its_neighbours():
+    columns = {"hardware": "NVIDIA H100-SXM5-80GB", "unit": "run", "accel_hours": 1, "energy_scope": "GPU TDP x GPU-hours", "tokens": 15e12}
+
+    def predicted(devices):
+        return training_runs.predict(row(**columns, model_id="Llama-3 8B", params_b=8.03, n_gpus=devices))
+
+    few, many = predicted(2048), predicted(16384)
+    # 16 million tokens on 16384 devices are 1024 tokens each: less than a sequence, so that tensor or pipeline ranks have to share one
+    assert many.time > 1.5 * few.time
+    busy = [sum(entry.time for phase in one.phases if phase.name == "forward" for entry in phase.entries) for one in (few, many)]
+    assert busy[1] * 16384 == pytest.approx(busy[0] * 2048, rel=0.15, abs=0)  # the work itself is the same
+
+
 def test_every_table_names_a_practice_that_is_bundled():
     assert all(known_of(table["match"])["practice"] in list_practices() for table in facts()["run"])
 

@@ -5,7 +5,7 @@ By default every tensor argument is read once and every output written once. The
 the new rows alone. Both the byte count of an operation and the traffic of a fused kernel follow from this.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +54,11 @@ def touch(signature: Signature) -> Touch:
 
 def reads_of(signature: Signature) -> tuple[TensorSpec | None, ...]:
     """What is read of each of `signature.inputs`, in that order; None where nothing is. `out=` tensors are never read."""
-    special = touch(signature)
-    return tuple(_part(special, name, tensor) for name, value in signature.arguments for tensor in _tensors(value))
+    return _reads(signature, touch(signature))
+
+
+def _reads(signature: Signature, special: Touch) -> tuple[TensorSpec | None, ...]:
+    return tuple([_part(special, name, tensor) for name, value in signature.arguments for tensor in _tensors(value)])
 
 
 def reread_by(signature: Signature) -> tuple[TensorSpec, ...]:
@@ -73,20 +76,22 @@ def _part(special: Touch, name: str, tensor: TensorSpec) -> TensorSpec | None:
 
 def writes_of(signature: Signature) -> tuple[TensorSpec, ...]:
     """What is written of the outputs."""
-    special = touch(signature)
+    return _writes(signature, touch(signature))
+
+
+def _writes(signature: Signature, special: Touch) -> tuple[TensorSpec, ...]:
     return signature.outputs if special.writes is None else special.writes
 
 
 def bytes_moved(signature: Signature) -> tuple[Dim, Dim]:
     """Bytes read and written by one call, each operand once."""
-    read = sum(spec.bytes for spec in reads_of(signature) if spec is not None)
-    read = read + sum(spec.bytes for spec in reread_by(signature))
-    return read, sum(spec.bytes for spec in writes_of(signature))
+    special = touch(signature)
+    read = sum([spec.bytes for spec in _reads(signature, special) if spec is not None])
+    read = read + sum(signature[name].bytes for name in special.twice)
+    return read, sum([spec.bytes for spec in _writes(signature, special)])
 
 
-def _tensors(value: Any) -> Iterator[TensorSpec]:
+def _tensors(value: Any) -> Sequence[TensorSpec]:
     if isinstance(value, TensorSpec):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _tensors(item)
+        return (value,)
+    return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, tuple) else ()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from estimator.errors import InvalidSetting
+from estimator.kept import kept
 from estimator.model.rules.access import bytes_moved
 from estimator.model.work import Dim, Kernel, MatrixProduct, Signature, Work
 
@@ -35,6 +36,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
+KEPT = 1024  # exact: signatures whose work is kept at hand
 FUSING_KINDS = {"pointwise", "reduction", "gather", "copy", "creation"}
 
 
@@ -86,7 +88,17 @@ def fuses(op: str) -> bool:
 def work_of_signature(signature: Signature) -> Work:
     """The work of one call. Without a rule: 1 vector FLOP per output element and every operand moved once."""
     found = find(signature.op)
-    return found.work(signature) if found else moved(signature, vector=sum(output.elements for output in signature.outputs))
+    return _work(found.work if found else _guessed, signature)
+
+
+@kept(KEPT)
+def _work(function: RuleFunction, signature: Signature) -> Work:
+    """What the rule says; kernels share signatures."""
+    return function(signature)
+
+
+def _guessed(signature: Signature) -> Work:
+    return moved(signature, vector=sum(output.elements for output in signature.outputs))
 
 
 def work_of(kernel: Kernel) -> Work:
@@ -101,10 +113,10 @@ def work_of(kernel: Kernel) -> Work:
         )
     return Work(
         tuple(product for work in works for product in work.products),
-        sum(work.vector_flop for work in works),
-        sum(work.special_flop for work in works),
-        works[0].read if kernel.reads is None else sum(spec.bytes for spec in kernel.reads),
-        works[0].write if kernel.writes is None else sum(spec.bytes for spec in kernel.writes),
+        sum([work.vector_flop for work in works]),
+        sum([work.special_flop for work in works]),
+        works[0].read if kernel.reads is None else sum([spec.bytes for spec in kernel.reads]),
+        works[0].write if kernel.writes is None else sum([spec.bytes for spec in kernel.writes]),
     )
 
 
