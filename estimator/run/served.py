@@ -168,6 +168,7 @@ def _check_length(model: Architecture, run: Serving) -> None:
 def _notes(model: Architecture, run: Serving, parallel: Parallel, most: float) -> tuple[str, ...]:
     notes = [
         "continuous batching in its steady state: arrivals are Poisson, lengths log-normal where only mean and spread are known",
+        "prompts and decoding share steps: the power cap holds for a step, so the part of one of them may draw more",
         f"the key-value cache has room for {most:.0f} requests of mean length on each replica"
         if most < inf
         else "the key-value cache sets no limit",
