@@ -73,9 +73,7 @@ class Table:
 def _below(gap: Array, factor: Factor) -> Array:
     """Share of the predicted distribution below: the structural factor's distribution at each gap, averaged over the table."""
     end = np.where(gap > 0, max(log(factor.high), TINY), max(-log(factor.low), TINY))
-    ratio = np.abs(gap) / end  # bent as `uncertainty_samples.bent` bends deviates, the other way round
-    straight = np.where(ratio > 1, ratio ** (1 / min(factor.tail, 1.0)), ratio ** (1 / factor.tail))
-    return _normal(np.sign(gap) * AT_END * straight).mean(axis=1)
+    return _normal(np.sign(gap) * AT_END * (np.abs(gap) / end) ** (1 / factor.tail)).mean(axis=1)
 
 
 def fit_unseen(rows: Table, least: float = 1.0) -> Factor:
