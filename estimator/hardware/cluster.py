@@ -6,12 +6,12 @@ Placement is that of every library: neighbouring ranks share a node. So the cost
 from functools import cache
 from math import ceil, log
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from estimator.errors import InvalidSetting, ProfileError, unknown_name
-from estimator.facts import load_facts, profiles_dir
+from estimator.errors import InvalidSetting
 from estimator.hardware.collective import with_link
 from estimator.hardware.host import Host, load_host
+from estimator.hardware.named import list_named, load_named
 from estimator.hardware.schema import Link, Number, Profile, Section, Watt
 
 NETWORK = "network"
@@ -73,18 +73,13 @@ class Cluster(Section):
 
 def list_clusters() -> list[str]:
     """Names of the bundled kinds of cluster."""
-    return sorted(path.stem for path in (profiles_dir() / "cluster").glob("*.toml"))
+    return list_named("cluster")
 
 
 @cache
 def load_cluster(name: str) -> Cluster:
     """The `Cluster` of that name; raises `UnknownName` or `ProfileError`."""
-    if name not in list_clusters():
-        raise unknown_name("cluster", name, list_clusters(), "Pass one of these as cluster=….")
-    try:
-        return Cluster.model_validate(load_facts(f"cluster/{name}"))
-    except ValidationError as error:
-        raise ProfileError(f"cluster/{name}.toml is no usable cluster: {error}") from None
+    return load_named(Cluster, "cluster", name, "cluster")
 
 
 def cluster_of(device: Profile) -> Cluster:

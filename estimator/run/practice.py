@@ -2,10 +2,7 @@
 
 from functools import cache
 
-from pydantic import ValidationError
-
-from estimator.errors import ProfileError, unknown_name
-from estimator.facts import load_facts, profiles_dir
+from estimator.hardware.named import list_named, load_named
 from estimator.hardware.schema import Number, Second, Section
 
 
@@ -30,15 +27,10 @@ class Practice(Section):
 
 def list_practices() -> list[str]:
     """Names of the bundled practices."""
-    return sorted(path.stem for path in (profiles_dir() / "practice").glob("*.toml"))
+    return list_named("practice")
 
 
 @cache
 def load_practice(name: str) -> Practice:
     """The `Practice` of that name; raises `UnknownName` or `ProfileError`."""
-    if name not in list_practices():
-        raise unknown_name("training practice", name, list_practices(), "Pass one of these as practice=….")
-    try:
-        return Practice.model_validate(load_facts(f"practice/{name}"))
-    except ValidationError as error:
-        raise ProfileError(f"practice/{name}.toml is no usable practice: {error}") from None
+    return load_named(Practice, "practice", name, "training practice")

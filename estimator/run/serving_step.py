@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import log, sqrt
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import duration
 from estimator.hardware.schema import Profile
+from estimator.kept import kept
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.collective import exchanged
@@ -32,22 +32,9 @@ class Part:
     prompts: float
 
 
-@lru_cache(maxsize=KEPT)
-def _engine(model_id: int, fusion: str, holder: "_Held") -> Engine:
-    return Engine(holder.model.programs, fusion)
-
-
-class _Held:
-    """Keeps a model alive as long as its parts are cached; equal for the same model only."""
-
-    def __init__(self, model: Architecture) -> None:
-        self.model = model
-
-    def __hash__(self) -> int:
-        return id(self.model)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and other.model is self.model
+@kept(KEPT)
+def _engine(model: Architecture, fusion: str) -> Engine:
+    return Engine(model.programs, fusion)
 
 
 class Steps:
@@ -56,7 +43,7 @@ class Steps:
     def __init__(self, model: Architecture, profile: Profile, stack: Stack, parallel: Parallel) -> None:
         self.profile, self.stack, self.parallel = profile, stack, parallel
         self.serves = engine_of(stack)
-        self.engine = _engine(id(model), stack.fusion, _Held(model))
+        self.engine = _engine(model, stack.fusion)
         check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
         self.group = Group(profile, parallel)
 

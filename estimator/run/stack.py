@@ -1,13 +1,10 @@
 """A software stack as data: what it fuses, and the time that launching, scheduling and sampling cost."""
 
-import tomllib
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from estimator.errors import InvalidSetting, ProfileError, unknown_name
-from estimator.hardware.catalogue import profiles_dir, with_provenance
+from estimator.errors import InvalidSetting
+from estimator.hardware.named import list_named, load_named
 from estimator.hardware.schema import Byte, Number, Second, Section
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import Kernel
@@ -128,17 +125,10 @@ def multiplied_as(kind: str, number_format: str, stack: Stack) -> str:
 
 def list_stacks() -> list[str]:
     """Names of the bundled software stacks."""
-    return sorted(path.stem for path in (profiles_dir() / "stack").glob("*.toml"))
+    return list_named("stack")
 
 
 @cache
 def load_stack(name: str) -> Stack:
     """The `Stack` of that name; raises `UnknownName` or `ProfileError`."""
-    path = profiles_dir() / "stack" / f"{name}.toml"
-    if name not in list_stacks():
-        raise unknown_name("software stack", name, list_stacks(), "Pass one of these as stack=….")
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    try:
-        return Stack.model_validate(with_provenance(table, "", "assumed"))
-    except ValidationError as error:
-        raise ProfileError(f"{path.name} is no usable stack: {error}") from None
+    return load_named(Stack, "stack", name, "software stack")

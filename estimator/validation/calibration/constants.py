@@ -60,9 +60,11 @@ def constants(device: Path, profile: Mapping[str, Quantity], anywhere: bool = Fa
 
 def stack_constants(name: str, quantities: Mapping[str, Quantity]) -> list[Constant]:
     """Constants of a software stack that may be moved."""
-    home = profiles_dir() / "stack" / f"{name}.toml"
+    places = homes(profiles_dir() / "stack" / f"{name}.toml")
     return [
-        _constant(home, "stack", path, quantities[path]) for path in free()["stack"] if path in quantities and _has_range(quantities[path])
+        _constant(places[path], "stack", path, quantities[path])
+        for path in free()["stack"]
+        if path in quantities and _has_range(quantities[path])
     ]
 
 
