@@ -7,6 +7,7 @@ from tests.lint.source import ROOT, report
 
 STATUSES = {"datasheet", "measured", "derived", "assumed"}
 LABELS = {"year", "node_nm", "name", "aliases", "inherits"}  # names, some of which look like numbers
+UNCONFIRMED = re.compile(r"\brecalled\b|\bnot confirmed\b", re.IGNORECASE)
 QUANTITY = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?( \S+)?", re.IGNORECASE)  # 700, "1980 MHz"
 
 
@@ -29,12 +30,14 @@ def leaves(table: dict, defaults: dict, path: str = ""):
 
 
 def faults_of(table: dict):
-    """Numbers without a source, and statuses that nobody defined."""
+    """Numbers without a source, statuses that nobody defined, and recollections that pass for figures that were read."""
     for where, source, status in leaves(table, {"source": "", "status": "assumed"}):
         if not str(source).strip():
             yield f"{where} has no source"
         if status not in STATUSES:
             yield f"{where} has the unknown status {status!r}"
+        if status in ("datasheet", "measured") and UNCONFIRMED.search(str(source)):
+            yield f"{where} is {status} although its source was not confirmed"
 
 
 def test_every_number_has_a_source():
@@ -52,3 +55,9 @@ def test_a_number_without_a_source_is_noticed():
     assert list(faults_of({"source": "x", "status": "guessed", "a": 1})) == ["a has the unknown status 'guessed'"]
     assert list(faults_of({"a": {"source": "x", "x": 1}, "b": {"y": 1}})) == ["b.y has no source"]
     assert not list(faults_of({"source": "NVIDIA H100 datasheet", "year": 2022, "power": {"limit": "700 W"}}))
+
+
+def test_a_recollection_that_passes_for_a_datasheet_is_noticed():
+    recalled = {"source": "vendor's data sheet, recalled", "status": "datasheet", "limit": 700}
+    assert list(faults_of(recalled)) == ["limit is datasheet although its source was not confirmed"]
+    assert not list(faults_of(recalled | {"status": "assumed"}))
