@@ -9,8 +9,8 @@ from typing import Any
 
 from estimator.errors import unknown_name
 from estimator.model.packing import Packer, Unpacker
-from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
+from estimator.model.saved import Saved, pack, unpack
 
 KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision", "diffusion")
 BUNDLED = Path(__file__).with_name("bundled")
@@ -31,7 +31,8 @@ class Architecture:
     token for each sequence) and "training" (batch, sequence; forward, loss and backward over all tokens); an encoder or vision
     model "forward" and "training"; an encoder-decoder "encode", "decode" and "training"; a diffusion pipeline "encode" (batch),
     "denoise" (one pass) and "decode" (batch, height, width in pixels, frames where it makes videos).
-    `saved_bytes` is the memory that a training step keeps from forward to backward, as a polynomial of its symbols.
+    `saved` is what a training step keeps from forward to backward: for each fusion the bytes of each `Part`, as polynomials of its
+    symbols.
     `decisions` are the choices made on the way from the published model to the traced one. `defaults` are sizes that the model
     was made for: of a diffusion pipeline height, width, frames, steps and passes of guidance.
     """
@@ -48,7 +49,7 @@ class Architecture:
     kv_bytes_per_token: float = 0
     kv_windows: tuple[tuple[int, float], ...] = ()
     max_positions: int | None = None
-    saved_bytes: Polynomial | None = None
+    saved: Mapping[str, Saved] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Architecture:
         data: dict[str, Any] = {
             field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("programs", "defaults")
         }
-        data["saved_bytes"] = None if self.saved_bytes is None else str(self.saved_bytes)
+        data["saved"] = pack(self.saved)
         programs = {name: program.pack(packer) for name, program in self.programs.items()}
         return _layout(data | given | {"tables": packer.tables(), "programs": programs}) + "\n"
 
@@ -76,7 +77,7 @@ class Architecture:
         data = json.loads(text)
         unpacker = Unpacker(data.pop("tables"))
         data["programs"] = {name: Program.unpack(program, unpacker) for name, program in data["programs"].items()}
-        data["saved_bytes"] = None if data["saved_bytes"] is None else Polynomial.parse(data["saved_bytes"])
+        data["saved"] = unpack(data["saved"])
         data["kv_windows"] = tuple(tuple(pair) for pair in data["kv_windows"])
         return cls(**data | {name: tuple(data[name]) for name in ("aliases", "decisions")})
 

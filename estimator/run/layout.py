@@ -3,9 +3,11 @@
 Those are left out of the pricing that a lower bound of their time already rules out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import inf
+from typing import Any
 
 from estimator.errors import EstimatorError, Infeasible, unknown_name
 from estimator.run.known import Known
@@ -13,15 +15,16 @@ from estimator.run.layout_bound import least_seconds
 from estimator.run.parallel import Parallel
 from estimator.run.repeat import joules, seconds
 from estimator.run.settings import Training
-from estimator.run.training_memory import memory_of
-from estimator.run.training_parallel import Site, run_phases
+from estimator.run.site import Site
+from estimator.run.training_memory import choices, memory_of, usable
+from estimator.run.training_parallel import run_phases
 from estimator.run.transformer import Shape, shape_of
 from estimator.units import format_si
 
 OBJECTIVES = ("time", "energy")
 STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 32)  # exact: depths tried
 MICRO = (1, 2, 4, 8, 16, 32)  # exact: micro-batches tried
-SCHEMES = (("none", "zero1"), ("none", "zero3"), ("full", "zero1"), ("full", "zero3"))
+SHARED = ("zero1", "zero3")  # what replicas share, as tried
 SHOWN = 3  # exact: rejected layouts that are named
 
 
@@ -41,19 +44,29 @@ class Layout:
 
     def __str__(self) -> str:
         stretches = f"interleave {self.run.interleave}, " if self.run.interleave > 1 else ""
-        how = f"micro-batch {self.run.batch}, {stretches}recomputation {self.run.recompute}, sharding {self.run.sharding}"
+        tokens = ", sequence parallelism" if self.run.sequence_parallel else ""
+        how = f"micro-batch {self.run.batch}, {stretches}recomputation {self.run.recompute}, sharding {self.run.sharding}{tokens}"
         return f"{self.parallel}; {how}: {format_si(self.energy, 'J')} in {format_si(self.time, 's')}. {self.why}"
 
 
-def best_layout(shape: Shape, run: Training, site: Site, devices: int, objective: str = "time", fixed: Sequence[str] = ()) -> Layout:
+def best_layout(
+    shape: Shape,
+    run: Training,
+    site: Site,
+    devices: int,
+    objective: str = "time",
+    fixed: Sequence[str] = (),
+    parallel: Parallel | None = None,
+) -> Layout:
     """The layout of least "time" or "energy" for `run` on `devices`; settings named in `fixed` stay as the run has them.
 
+    `parallel`: degrees that stay, too, so that micro-batch, recomputation, sharding, interleaving and sequence parallelism are chosen.
     Raises `UnknownName` for another objective, `Infeasible` where nothing fits.
     """
     if objective not in OBJECTIVES:
         raise unknown_name("objective", objective, OBJECTIVES, "Pass one of these as objective=….")
     known = Known(sums=True)
-    fitting, tight = _sorted_by_fit(shape, run, site, devices, fixed)
+    fitting, tight = _sorted_by_fit(shape, run, site, candidates(shape, run, site, devices, fixed, parallel))
     if objective == "time":  # no bound on energy is tight enough to leave layouts out
         bounds = [least_seconds(shape, one.run, replace(site, parallel=one.parallel), known) for one in fitting]
         fitting = [replace(one, time=bound) for one, bound in zip(fitting, bounds)]
@@ -64,20 +77,27 @@ def best_layout(shape: Shape, run: Training, site: Site, devices: int, objective
         ranked = sorted([*ranked, *_priced(shape, one, site, known)], key=lambda layout: (getattr(layout, objective), layout.energy))
     if not ranked:
         raise Infeasible(_nothing(shape, run, site, devices, tight))
-    return replace(ranked[0], why=_why(ranked, objective, len(fitting), len(tight)))
+    return replace(ranked[0], why=_why(ranked, objective, len(fitting), len(tight)) + _spared(shape, ranked[0], site))
 
 
 def _sorted_by_fit(
-    shape: Shape, run: Training, site: Site, devices: int, fixed: Sequence[str]
+    shape: Shape, run: Training, site: Site, every: Iterable[tuple[Parallel, list[Training]]]
 ) -> tuple[list[Layout], list[tuple[float, Parallel, Training]]]:
-    """Layouts that fit into the devices' memory, not priced yet, and those that do not."""
-    fitting, tight = [], []
-    for parallel, one in candidates(shape, run, site, devices, fixed):
-        memory = sum(memory_of(shape, one, parallel, one.step_samples // (one.batch * parallel.data)).values())
-        if memory > float(site.profile.memory.capacity) * float(site.practice.usable_memory):
+    """Layouts that fit into the devices' memory, not priced yet, and those that do not.
+
+    One that fits is not tried with more recomputation: that costs time and joules, and saves nothing but memory.
+    """
+    fitting: list[Layout] = []
+    tight = []
+    room = usable(site)
+    for parallel, several in every:
+        here = replace(site, parallel=parallel)
+        for one in several:
+            memory = sum(memory_of(shape, one, here).values())
+            if memory <= room:
+                fitting.append(Layout(parallel, one, 0.0, 0.0, memory, ""))
+                break
             tight.append((memory, parallel, one))
-        else:
-            fitting.append(Layout(parallel, one, 0.0, 0.0, memory, ""))
     return fitting, tight
 
 
@@ -97,28 +117,45 @@ def _priced(shape: Shape, layout: Layout, site: Site, known: Known) -> list[Layo
     return [replace(layout, energy=sum(map(joules, phases)), time=sum(map(seconds, phases)))]
 
 
-def candidates(shape: Shape, run: Training, site: Site, devices: int, fixed: Sequence[str] = ()) -> Iterator[tuple[Parallel, Training]]:
-    """Every layout of `devices` that divides the model and the batch, tensor parallelism inside a node."""
-    node = site.cluster.node_devices if site.cluster else 1
+def candidates(
+    shape: Shape, run: Training, site: Site, devices: int, fixed: Sequence[str] = (), only: Parallel | None = None
+) -> Iterator[tuple[Parallel, list[Training]]]:
+    """Every layout of `devices` that divides the model and the batch, or of `only`; each with less and less kept for backward."""
     batch = run.step_samples
-    schemes = (
-        [(run.recompute, run.sharding)] if "recompute" in fixed else [s for s in SCHEMES if "sharding" not in fixed or s[1] == run.sharding]
-    )
+    for parallel in _degrees(shape, site, devices) if only is None else [only]:
+        for micro in [run.batch] if "batch" in fixed else MICRO:
+            if batch % (micro * parallel.data):
+                continue
+            one = replace(run, batch=micro, global_batch=batch)
+            for changes in _ways(shape, one, replace(site, parallel=parallel), fixed):
+                how = [run.recompute] if "recompute" in fixed else choices(site)
+                yield parallel, [replace(one, recompute=less, **changes) for less in how]
+
+
+def _degrees(shape: Shape, site: Site, devices: int) -> Iterator[Parallel]:
+    """Degrees of parallelism that divide the model, tensor parallelism inside a node."""
+    node = site.cluster.node_devices if site.cluster else 1
     for tensor in (n for n in range(1, node + 1) if node % n == 0 and shape.heads % n == 0):
         for pipeline in (n for n in STAGES if n <= shape.layers and devices % (tensor * n) == 0):
             data = devices // (tensor * pipeline)
-            if batch % data:
-                continue
             for expert in _experts(shape, tensor * data):
-                parallel = Parallel(tensor=tensor, pipeline=pipeline, data=data, expert=expert)
-                for micro in [run.batch] if "batch" in fixed else [n for n in MICRO if batch % (n * data) == 0]:
-                    for recompute, sharding in schemes:
-                        if sharding == "zero3" and pipeline > 1:
-                            continue
-                        one = replace(run, batch=micro, recompute=recompute, sharding=sharding, global_batch=batch)
-                        several = _stretches(shape, pipeline, batch // (micro * data))
-                        for stretches in [run.interleave] if "interleave" in fixed else several:
-                            yield parallel, replace(one, interleave=stretches)
+                yield Parallel(tensor=tensor, pipeline=pipeline, data=data, expert=expert)
+
+
+def _ways(shape: Shape, run: Training, site: Site, fixed: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What else a layout leaves open: what replicas share, stretches of layers, who shares the tokens between products."""
+    parallel = site.parallel
+    shared = [how for how in SHARED if how != "zero3" or parallel.pipeline == 1]
+    several = _stretches(shape, parallel.pipeline, run.step_samples // (run.batch * parallel.data))
+    splits = [True, False] if float(site.practice.sequence_parallel) else [False]
+    tried: dict[str, list[Any]] = {
+        "sharding": shared,
+        "interleave": several,
+        "sequence_parallel": splits if parallel.tensor > 1 else [False],
+    }
+    tried |= {name: [getattr(run, name)] for name in tried if name in fixed}
+    if run.sharding != "zero3" or parallel.pipeline == 1 or "sharding" not in fixed:
+        yield from (dict(zip(tried, values)) for values in product(*tried.values()))
 
 
 def _stretches(shape: Shape, pipeline: int, microbatches: int) -> list[int]:
@@ -141,6 +178,15 @@ def _why(ranked: Sequence[Layout], objective: str, fitting: int, tight: int) -> 
     return said + "."
 
 
+def _spared(shape: Shape, best: Layout, site: Site) -> str:
+    """What recomputation is for."""
+    if best.run.recompute == "none":
+        return ""
+    before = choices(site)[choices(site).index(best.run.recompute) - 1] if best.run.recompute in choices(site) else "none"
+    needed = sum(memory_of(shape, replace(best.run, recompute=before), replace(site, parallel=best.parallel)).values())
+    return f" With recomputation {before} a device would need {format_si(needed, 'B')} of {format_si(usable(site), 'B')}."
+
+
 def _nothing(shape: Shape, run: Training, site: Site, devices: int, tight: Sequence[tuple[float, Parallel, Training]]) -> str:
     if not tight:
         return (
@@ -161,6 +207,7 @@ def nearest_layout(shape: Shape, run: Training, site: Site) -> str:
     except Infeasible as none:
         return str(none)
     stretches = f"interleave={found.run.interleave}, " if found.run.interleave > 1 else ""
+    stretches += "sequence_parallel=True, " if found.run.sequence_parallel else ""
     return (
         f"the nearest that fits is {found.parallel} with batch={found.run.batch}, {stretches}recompute={found.run.recompute!r}, "
         f"sharding={found.run.sharding!r}"

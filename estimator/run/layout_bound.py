@@ -13,8 +13,9 @@ from estimator.run.known import Known
 from estimator.run.microbatch import Piece, demands_of
 from estimator.run.repeat import seconds
 from estimator.run.settings import Training
+from estimator.run.site import Site
 from estimator.run.training_exchanges import traffics
-from estimator.run.training_parallel import Site, exposed, lost, optimizer, slowest
+from estimator.run.training_parallel import exposed, lost, optimizer, slowest
 from estimator.run.transformer import Shape
 
 
@@ -54,6 +55,6 @@ def _product(demand: Demand, site: Site) -> float:
 def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict[str, float]) -> float:
     if site.parallel.devices == 1 or site.cluster is None:
         return 0.0
-    every = list(traffics(shape, run, site.parallel, site.cluster, site.profile, site.practice, count))
+    every = list(traffics(shape, run, site, count))
     shares = exposed(every, run, site, count, busy)
     return sum(shares[traffic.hides] * traffic.seconds for traffic in every)

@@ -21,17 +21,24 @@ from estimator.run.stack import Stack, terms
 from estimator.run.transformer import Shape, is_expert, sizes_of
 
 EXTENSIVE = ("macs", "mac_slots", "vector_ops", "special_ops", "shared_bytes", "l2_bytes", "memory_bytes")
+ELEMENTWISE = ("pointwise", "reduction", "copy")
+STREAM_RANK = 3  # exact: batch, tokens and width; heads have a dimension of their own
 FORWARD, BACKWARD = 1 / 3, 2 / 3  # exact: backward touches scores and their gradients, twice what forward does
+LOSS_SHARE = {"forward": 3 / 4, "backward": 1 / 4}  # exact: nine of the twelve passes over logits, and three
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What a device computes of a micro-batch: `batch` samples of `tokens`, cut in `share` parts by tensor and context parallelism."""
+    """What a device computes of a micro-batch: `batch` samples of `tokens`, cut in `share` parts by tensor and context parallelism.
+
+    Norms, dropout and sums along the residual stream are cut in `tokens_share` parts: in fewer without sequence parallelism.
+    """
 
     batch: int
     tokens: int
     share: int = 1
     expert: int = 1
+    tokens_share: int = 1
 
 
 def microbatch(
@@ -39,7 +46,7 @@ def microbatch(
 ) -> dict[str, Phase]:
     """Phases of one micro-batch through all layers, by name; `known` keeps what other layouts need as well."""
     known = known or Known()
-    paces = float(practice.kernel_share), float(practice.score_passes)
+    paces = float(practice.kernel_share), float(practice.score_passes), float(practice.loss_passes)
     priced = {}
     for name, items in demands_of(shape, run, piece, profile, stack, practice, known):
         key = (piece, name, run.recompute if name == "recompute" else "", *paces)
@@ -84,34 +91,44 @@ def demands_of(
     whole = known.of(("whole", piece.batch, piece.tokens, piece.expert), lambda: _whole(shape, run, piece, profile, stack, known))
     eight_bits = run.precision == "fp8" and multiplies("fp8", profile)
     for name in PHASES:
-        mine = _recomputed(whole, run) if name == "recompute" else [one for one in whole if one.kernel.phase == name]
+        mine = _recomputed(whole, run, practice) if name == "recompute" else [one for one in whole if one.kernel.phase == name]
         if mine:
-            yield name, partial(_items, mine, name, piece, stack, practice, eight_bits)
+            yield name, partial(_items, mine, name, piece, stack, practice, eight_bits, shape)
 
 
-def _items(mine: Sequence[Whole], name: str, piece: Piece, stack: Stack, practice: Practice, eight_bits: bool) -> list[Asked]:
-    items = [_shared(ask, whole.kernel, piece, practice, eight_bits) for whole in mine for ask in whole.asks]
-    return [*items, *_scores([whole.kernel for whole in mine], name, piece, stack, practice)]
+def _items(mine: Sequence[Whole], name: str, piece: Piece, stack: Stack, practice: Practice, eight_bits: bool, shape: Shape) -> list[Asked]:
+    def parts(kernel: Kernel) -> int:
+        return piece.tokens_share if piece.tokens_share < piece.share and _along_stream(kernel, shape.width) else piece.share
+
+    items = [_shared(ask, whole.kernel, parts(whole.kernel), practice, eight_bits) for whole in mine for ask in whole.asks]
+    return [*items, *_scores([whole.kernel for whole in mine], name, piece, stack, practice), *_loss(shape, name, piece, stack, practice)]
 
 
 def _one_of(kernel: Kernel, ranks: int) -> Kernel:
     return replace(kernel, count=kernel.count / ranks)
 
 
-def _recomputed(whole: Iterable[Whole], run: Training) -> list[Whole]:
+def _recomputed(whole: Iterable[Whole], run: Training, practice: Practice) -> list[Whole]:
+    """What backward runs again of the layers' forward pass; element-wise kernels whose results are kept all the same count as well."""
     forward = [one for one in whole if one.kernel.phase == "forward" and one.kernel.layers]
-    kinds = {"none": (), "selective": ("attention",)}.get(run.recompute)
+    core = ("attention",) if run.recompute == "selective" or float(practice.score_bytes) else ()
+    kinds = {"none": (), "selective": core, "elementwise": (*core, *ELEMENTWISE)}.get(run.recompute)
     return [one for one in forward if kinds is None or one.kernel.kind in kinds]
 
 
-def _shared(one: Asked, kernel: Kernel, piece: Piece, practice: Practice, eight_bits: bool) -> Asked:
+def _along_stream(kernel: Kernel, width: float) -> bool:
+    """Whether a kernel works on rows of the residual stream: norms, dropout, sums."""
+    specs = (spec for signature in kernel.signatures for spec in signature.outputs)
+    largest = max(specs, key=lambda spec: spec.elements, default=None)
+    return kernel.kind in ELEMENTWISE and largest is not None and len(largest.shape) <= STREAM_RANK and width in largest.shape
+
+
+def _shared(one: Asked, kernel: Kernel, parts: int, practice: Practice, eight_bits: bool) -> Asked:
     """A device's part, at the pace of a training step."""
     demand = one.demand
     if eight_bits and kernel.kind == "matmul" and kernel.layers:
         demand = replace(demand, mac_format="fp8", unit="tensor")
-    return replace(
-        one, demand=slowed(divided(demand, piece.share), practice), flop=one.flop / piece.share, matmul_flop=one.matmul_flop / piece.share
-    )
+    return replace(one, demand=slowed(divided(demand, parts), practice), flop=one.flop / parts, matmul_flop=one.matmul_flop / parts)
 
 
 def divided(demand: Demand, parts: float) -> Demand:
@@ -138,3 +155,12 @@ def _scores(kernels: Iterable[Kernel], name: str, piece: Piece, stack: Stack, pr
             demand = Demand(l2_bytes=size, memory_bytes=size, **terms("pointwise", stack))
             items.append(Asked("attention scores", "pointwise", demand, kernel.launches, kernel.module, kernel.layers))
     return items
+
+
+def _loss(shape: Shape, name: str, piece: Piece, stack: Stack, practice: Practice) -> list[Asked]:
+    """Passes over logits in memory where the loss is not fused."""
+    logits = shape.logits(**sizes_of(shape.logits.symbols, piece.batch, piece.tokens)) if shape.logits.symbols else 0
+    size = float(practice.loss_passes) * LOSS_SHARE.get(name, 0.0) * float(logits) * BYTES["fp32"] / piece.share
+    if not size:
+        return []
+    return [Asked("loss", "pointwise", Demand(l2_bytes=size, memory_bytes=size, **terms("pointwise", stack)))]

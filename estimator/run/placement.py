@@ -14,7 +14,7 @@ from estimator.run.plan import Plan
 from estimator.run.practice import Practice
 from estimator.run.repeat import joules, seconds
 from estimator.run.settings import OPTIMIZERS, Training
-from estimator.run.training_parallel import Site
+from estimator.run.site import Site
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
 from estimator.units import require_count

@@ -17,16 +17,16 @@ from estimator.run.phase import Phase, host_gaps, price
 from estimator.run.served import serve
 from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training
+from estimator.run.site import Site
 from estimator.run.speech import heard, in_windows, is_speech
 from estimator.run.spread import spread_inference
 from estimator.run.stack import Stack
 from estimator.run.training import optimizer_state, training_phases, training_step
-from estimator.run.training_parallel import Site
 from estimator.run.training_plan import site_of, train, utilization
 
 STATED = (
-    "tokens", "packing", "global_batch", "precision", "recompute", "trainable", "frozen", "sharding", "interleave", "input_seconds",
-    "checkpoint_every", "evaluation_every",
+    "tokens", "packing", "global_batch", "precision", "recompute", "trainable", "frozen", "sharding", "sequence_parallel", "interleave",
+    "input_seconds", "checkpoint_every", "evaluation_every",
 )  # settings of training that a trace at fixed sizes cannot follow  # fmt: skip
 Run = Inference | Training | Serving | Diffusion
 

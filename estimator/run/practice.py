@@ -14,6 +14,9 @@ class Practice(Section):
     stack: str = "compiled"  # the software stack whose kernels it launches
     kernel_share: Number  # of the rate of the best kernel of its kind that the kernels of a training step reach
     score_passes: Number  # times that attention scores cross memory, forward and backward together; 0: fused attention
+    score_bytes: Number  # kept for backward of each attention score; 0: fused attention
+    sequence_parallel: Number  # 1: ranks of tensor parallelism share the tokens of norms, dropout and residual sums
+    loss_passes: Number  # times that logits cross memory in fp32 for the loss, besides what a compiler leaves; 0: fused cross-entropy
     overlap_data: Number  # share of backward that exchanges of gradients and weights may hide behind
     overlap_tensor: Number  # share of the exchanges inside layers that products hide
     gradient_bytes: Number  # for each parameter, as exchanged

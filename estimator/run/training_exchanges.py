@@ -1,6 +1,7 @@
 """What devices exchange in a training step, and how much of it computation hides.
 
-Inside layers: sums of tensor parallelism (Shoeybi et al., arXiv:1909.08053), keys and values of context parallelism (Liu et al.,
+Inside layers: sums of tensor parallelism (Shoeybi et al., arXiv:1909.08053; with sequence parallelism a scatter and a gather of the same
+bytes in their place: Korthikanti et al., arXiv:2205.05198), keys and values of context parallelism (Liu et al.,
 arXiv:2310.01889), tokens of experts (Lepikhin et al., arXiv:2006.16668), activations between pipeline stages (Narayanan et al.,
 arXiv:2104.04473). Once a step, or with zero3 for each micro-batch, gradients and weights between replicas (Rajbhandari et al., ZeRO,
 arXiv:1910.02054). Neighbouring ranks are those of tensor, then context, then data parallelism; stages lie farthest apart.
@@ -17,10 +18,13 @@ from estimator.run.adapters import trained_parameters
 from estimator.run.parallel import Parallel
 from estimator.run.practice import Practice
 from estimator.run.settings import Training
+from estimator.run.site import Site
+from estimator.run.training_memory import splits_tokens
 from estimator.run.transformer import Shape
 
 PER_LAYER = 4  # exact: two sums in forward and two in backward of each layer (Shoeybi et al., figure 4)
 AGAIN = 2  # exact: what a recomputed forward pass repeats
+REGATHERED = 2  # exact: the inputs of both pairs of products, for gradients of weights (Korthikanti et al., section 4.2.2)
 EXPERT_TRIPS = 4  # exact: to the experts and back, forward and backward
 
 
@@ -39,14 +43,15 @@ class Traffic:
         return self.occasions * sum(part.seconds for part in self.parts)
 
 
-def traffics(
-    shape: Shape, run: Training, parallel: Parallel, cluster: Cluster, profile: Profile, practice: Practice, microbatches: float
-) -> Iterator[Traffic]:
-    """All exchanges of one device in a step of `microbatches`."""
-    wires = _Wires(shape, run, parallel, cluster, profile)
+def traffics(shape: Shape, run: Training, site: Site, microbatches: float) -> Iterator[Traffic]:
+    """All exchanges of one device in a step of `microbatches`; the site has a cluster."""
+    parallel = site.parallel
+    wires = _Wires(shape, run, parallel, site.cluster, site.profile)  # type: ignore[arg-type]
     stage = shape.layers / parallel.pipeline * microbatches
     again = AGAIN if run.recompute == "full" else 0
     yield wires.of("all_reduce", "sums of layers", wires.hidden, 1, parallel.tensor, stage * (PER_LAYER + again), "tensor")
+    if splits_tokens(run, site):
+        yield wires.of("all_gather", "tokens gathered again", wires.hidden, 1, parallel.tensor, stage * REGATHERED, "product")
     yield wires.of("all_gather", "keys and values", wires.cached, parallel.tensor, parallel.sequence, stage * (PER_LAYER - 1), "data")
     trips = EXPERT_TRIPS + again
     expert_stage = shape.expert_layers / parallel.pipeline * microbatches
@@ -54,7 +59,7 @@ def traffics(
         "all_to_all", "tokens of experts", wires.hidden * shape.picks / parallel.tensor, 1, parallel.expert, expert_stage * trips, "tensor"
     )
     yield from wires.stages(microbatches)
-    yield from wires.replicas(practice, microbatches)
+    yield from wires.replicas(site.practice, microbatches)
 
 
 class _Wires:

@@ -9,51 +9,32 @@ from dataclasses import dataclass, field, replace
 from math import ceil, inf, log
 
 from estimator.errors import Infeasible
-from estimator.hardware.cluster import Cluster
 from estimator.hardware.demand import Demand
-from estimator.hardware.schema import Profile
 from estimator.quantity import Quantity
 from estimator.run.adapters import trained_parameters
 from estimator.run.collective import Exchange, communicate
 from estimator.run.entry import Asked
 from estimator.run.known import Known
 from estimator.run.microbatch import Piece, microbatch
-from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.practice import Practice
 from estimator.run.repeat import behind, least_exposed, seconds
 from estimator.run.settings import Training
-from estimator.run.stack import IDLE, Stack
+from estimator.run.site import Site
+from estimator.run.stack import IDLE
 from estimator.run.training_exchanges import Traffic, traffics
+from estimator.run.training_memory import splits_tokens
 from estimator.run.transformer import Shape, optimizer_of, state_of
 
 WAITING, INPUT, CHECKPOINT, EVALUATION, RESTART = "idle", "input", "checkpoint", "evaluation", "restart"
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where and how a run takes place."""
-
-    profile: Profile
-    stack: Stack
-    practice: Practice
-    cluster: Cluster | None
-    parallel: Parallel
-
-    def replaced(self, path: str, value: float) -> "Site":
-        """The site with another number at `path`, such as "practice.restart"; the network is wired anew."""
-        owner, _, name = path.partition(".")
-        holder = getattr(self, owner)
-        other = holder.model_copy(update={name: Quantity(value, getattr(holder, name).unit)})
-        site = replace(self, **{owner: other})
-        return replace(site, profile=site.cluster.profile(site.profile)) if site.cluster and owner == "cluster" else site
 
 
 def step_phases(shape: Shape, run: Training, site: Site, known: Known | None = None) -> list[Phase]:
     """Phases of one optimizer step on one device; `known` keeps what was priced before."""
     parallel, profile = site.parallel, site.profile
     count = run.step_samples / (run.batch * parallel.data)
-    piece = Piece(run.batch, run.sequence_tokens, parallel.tensor * parallel.sequence, parallel.expert)
+    share = parallel.tensor * parallel.sequence
+    piece = Piece(run.batch, run.sequence_tokens, share, parallel.expert, share if splits_tokens(run, site) else parallel.sequence)
     known = known or Known()
     one = microbatch(shape, run, piece, profile, site.stack, site.practice, known)
     stages = ceil(shape.layers / parallel.pipeline) / shape.layers  # the fullest stage sets the pace
@@ -82,7 +63,7 @@ def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict
     """Exchanges, as far as the work in `busy` does not hide them; where that is at the power cap, their joules take time from it."""
     if site.parallel.devices == 1 or site.cluster is None:
         return []
-    every = list(traffics(shape, run, site.parallel, site.cluster, site.profile, site.practice, count))
+    every = list(traffics(shape, run, site, count))
     shares = exposed(every, run, site, count, busy)
     phases = []
     for traffic in every:
@@ -95,13 +76,17 @@ def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict
 
 
 def exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, busy: dict[str, float]) -> dict[str, float]:
-    """Share of each kind of exchange that nothing hides: what hides behind products inside layers, and behind backward passes."""
+    """Share of each kind of exchange that nothing hides.
+
+    "tensor": behind the products that wait for it, in parts; "product": behind one that does not; "data": behind backward passes.
+    """
     practice = site.practice
     rounds = 1 if run.sharding == "zero3" else count
     window = (busy.get("backward", 0.0) + (busy.get("forward", 0.0) if run.sharding != "none" else 0.0)) / rounds
     total = sum(traffic.seconds for traffic in every if traffic.hides == "data")
     hidden = min(total, float(practice.overlap_data) * window)
-    return {"": 1.0, "tensor": 1 - float(practice.overlap_tensor), "data": 1 - hidden / total if total else 1.0}
+    inside = 1 - float(practice.overlap_tensor)
+    return {"": 1.0, "tensor": inside, "product": 0.0, "data": 1 - hidden / total if total else 1.0}
 
 
 def _waits(run: Training, site: Site, bubble: float, step: float) -> list[Phase]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from estimator.errors import Infeasible, InvalidSetting
 from estimator.hardware.cluster import Cluster, cluster_of, load_cluster
@@ -14,9 +15,10 @@ from estimator.run.phase import Phase
 from estimator.run.practice import Practice, load_practice
 from estimator.run.repeat import seconds
 from estimator.run.settings import Training
+from estimator.run.site import Site
 from estimator.run.stack import Stack, load_stack, multiplied_as
-from estimator.run.training_memory import memory_of
-from estimator.run.training_parallel import Site, run_phases
+from estimator.run.training_memory import memory_of, splits_tokens, usable
+from estimator.run.training_parallel import run_phases
 from estimator.run.transformer import Shape, shape_of
 from estimator.units import format_si
 
@@ -50,19 +52,13 @@ def train(model: Architecture, run: Training, site: Site) -> tuple[list[Phase], 
     """Phases of all devices, and what was taken for granted. Raises `InvalidSetting`, and `Infeasible` for lack of memory."""
     shape = shape_of(model)
     check(shape, run, site)
-    count = run.step_samples // (run.batch * site.parallel.data)
-    memory = memory_of(shape, run, site.parallel, count)
+    memory = memory_of(shape, run, site)
     notes = notes_of(shape, run, site, memory)
     if site.parallel.devices > 1 and sum(memory.values()) > usable(site):
         raise Infeasible(_too_large(shape, run, site, memory))
     if site.parallel.devices == 1:
         notes += shortfall(site.profile, memory)
     return run_phases(shape, run, site), notes
-
-
-def usable(site: Site) -> float:
-    """Bytes of a device that a run may fill."""
-    return float(site.profile.memory.capacity) * float(site.practice.usable_memory)
 
 
 def check(shape: Shape, run: Training, site: Site) -> None:
@@ -82,6 +78,10 @@ def check(shape: Shape, run: Training, site: Site) -> None:
         raise InvalidSetting(
             f"global_batch={run.step_samples}: {parallel.data} replicas with micro-batches of {run.batch} take multiples of {each}; "
             f"the nearest is {nearest}"
+        )
+    if run.sequence_parallel and parallel.tensor == 1:
+        raise InvalidSetting(
+            "sequence_parallel=True: it shares what tensor parallelism leaves whole, and tensor=1; give Parallel(tensor=…)"
         )
     if run.checkpoint_every and site.cluster is None:
         raise InvalidSetting(
@@ -116,7 +116,12 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
     notes = [
         f"each step: {run.step_samples} samples of {run.sequence_tokens} tokens in {count:g} micro-batches of {run.batch} on each of "
         f"{site.parallel.data} replicas; optimizer {run.optimizer}, recomputation {run.recompute}, sharding {run.sharding}"
+        + (", sequence parallelism" if site.parallel.tensor > 1 and splits_tokens(run, site) else "")
     ]
+    if not shape.model.saved:
+        notes.append(f"WARNING: what {shape.model.name} keeps for backward is not known and not in its memory")
+    if run.recompute != "none":
+        notes.append(_spared(shape, run, site, memory))
     if site.parallel.devices == 1 and shape.model.max_positions and run.sequence_tokens > shape.model.max_positions:
         notes.append(
             f"WARNING: {run.sequence_tokens} tokens exceed the {shape.model.max_positions} positions that {shape.model.name} was made for"
@@ -127,6 +132,16 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
     if site.cluster is not None:
         notes.append(f"cluster {site.cluster.name}: {site.cluster.node_devices} devices a node, {site.cluster.network} between nodes")
     return notes
+
+
+def _spared(shape: Shape, run: Training, site: Site, memory: dict[str, float]) -> str:
+    """What recomputation is for."""
+    whole = memory_of(shape, replace(run, recompute="none"), site)
+    needed, room = format_si(sum(whole.values()), "B"), format_si(usable(site), "B")
+    return (
+        f"recomputation {run.recompute} keeps activations of {format_si(memory['activations'], 'B')} in place of "
+        f"{format_si(whole['activations'], 'B')}; without it a device would need {needed} of {room}"
+    )
 
 
 def utilization(phases: Sequence[Phase], site: Site, number_format: str) -> float:

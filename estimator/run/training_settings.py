@@ -8,7 +8,7 @@ from estimator.units import require_count, require_non_negative, require_positiv
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "adamw8bit", "adagrad", "adafactor", "lion", "muon")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")
-RECOMPUTE = ("none", "selective", "full")
+RECOMPUTE = ("none", "selective", "elementwise", "full")  # each keeps less than the one before, and computes more again
 TRAINABLE = ("all", "lora", "qlora")
 SHARDING = ("none", "zero1", "zero2", "zero3")
 CHOICES = {"precision": PRECISIONS, "recompute": RECOMPUTE, "trainable": TRAINABLE, "sharding": SHARDING}
@@ -25,10 +25,12 @@ class Training:
     `optimizer`: one of `OPTIMIZERS` (fused; muon for hidden matrices, with adamw for the rest) or a `torch.optim.Optimizer` of the
     given module, which is then traced for real.
     `precision`: of matrix products, one of `PRECISIONS`; None: as the model was traced. fp16 scales the loss; fp8 keeps activations
-    in 16 bits between products. `recompute`: activations that backward computes again, "none", "selective" (attention) or "full"
-    (each layer from its input). `trainable`: "all", "lora" or "qlora" (frozen weights in 4 bits) with adapters of `rank` beside each
-    matrix; `frozen`: the share of the layers without gradients of their weights. `sharding`: what data-parallel replicas share, of
-    the optimizer's state (zero1), gradients (zero2) and weights (zero3, FSDP). `interleave`: stretches of layers in each stage.
+    in 16 bits between products. `recompute`: activations that backward computes again: "none", "selective" (the core of attention),
+    "elementwise" (norms and activation functions as well) or "full" (each layer from its input). `sequence_parallel`: ranks of tensor
+    parallelism share the tokens of norms, dropout and residual sums too; None: as the practice does. `trainable`: "all", "lora" or
+    "qlora" (frozen weights in 4 bits) with adapters of `rank` beside each matrix; `frozen`: the share of the layers without gradients
+    of their weights. `sharding`: what data-parallel replicas share, of the optimizer's state (zero1), gradients (zero2) and weights
+    (zero3, FSDP). `interleave`: stretches of layers in each stage.
     `input_seconds`: time of one host core for each sample, spread over `workers` for each device. `checkpoint_every` and
     `evaluation_every` steps (0: never), an evaluation being `evaluation_samples` forward.
 
@@ -50,6 +52,7 @@ class Training:
     rank: int = 16
     frozen: float = 0.0
     sharding: str = "none"
+    sequence_parallel: bool | None = None
     interleave: int = 1
     input_seconds: float = 0.0
     workers: int = 8
@@ -71,6 +74,8 @@ class Training:
             value = getattr(self, name)
             if value not in known and not (name == "precision" and value is None):
                 raise unknown_name(name, str(value), known, f"Pass one of these as {name}=….")
+        if self.sequence_parallel not in (None, True, False):
+            raise InvalidSetting(f"sequence_parallel={self.sequence_parallel!r}: expected True, False, or None for what the practice does")
         require_share("frozen", self.frozen)
         require_positive("packing", require_share("packing", self.packing))
         if self.global_batch is not None:

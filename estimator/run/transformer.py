@@ -8,10 +8,11 @@ from typing import Any
 
 from estimator.model.architecture import Architecture
 from estimator.model.optimizer import optimizer_kernels, state_bytes
+from estimator.model.polynomial import Polynomial
 from estimator.model.work import Kernel
 from estimator.run.settings import Training
 
-GROUPED = "est.grouped_mm"
+GROUPED, LOSS = "est.grouped_mm", "aten._log_softmax"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,20 @@ class Shape:
     def dense_parameters(self) -> float:
         """Weights outside of experts."""
         return self.model.parameters - self.expert_parameters
+
+    @cached_property
+    def scores(self) -> Polynomial:
+        """Scores of attention in a forward pass: one for each head, query and key."""
+        kernels = [kernel for kernel in self.model.programs["training"].kernels["eager"] if kernel.phase == "forward"]
+        pairs = [(s["query"].shape, s["key"].shape, k.launches) for k in kernels for s in k.signatures if s.op == "est.attention"]
+        return Polynomial.constant(0) + sum(prod(query[:-1]) * key[-2] * launches for query, key, launches in pairs)
+
+    @cached_property
+    def logits(self) -> Polynomial:
+        """Numbers that go into the softmax of the loss."""
+        kernels = [kernel for kernel in self.model.programs["training"].kernels["eager"] if kernel.phase == "forward"]
+        found = [s.outputs[0].elements * k.launches for k in kernels for s in k.signatures if s.op == LOSS]
+        return Polynomial.constant(0) + sum(found)
 
 
 def shape_of(model: Architecture) -> Shape:

@@ -13,6 +13,7 @@ from estimator.model import architecture
 from estimator.model.architecture import Architecture, list_models, load_architecture
 from estimator.model.polynomial import symbols
 from estimator.model.program import Program
+from estimator.model.saved import Part
 from estimator.model.work import Kernel, Signature, TensorSpec
 
 batch, sequence = symbols("batch sequence")
@@ -27,14 +28,14 @@ def made(**changes):
         "name": "tiny", "kind": "causal-lm", "source": "made up here", "status": "assumed", "format": "bf16",
         "parameters": 28, "active_parameters": 28, "parameter_bytes": 56, "kv_bytes_per_token": 96, "kv_windows": ((8, 64),),
         "programs": {"prefill": Program(("batch", "sequence"), {"eager": (kernel,), "fused": ()})},
-        "saved_bytes": 4 * batch * sequence + 8, "aliases": ("wee",), "decisions": ("nothing to it",),
+        "saved": {"eager": {Part("layers", light=True): 4 * batch * sequence + 8}}, "aliases": ("wee",), "decisions": ("nothing to it",),
     }  # fmt: skip
     return Architecture(**fields | changes)
 
 
 def test_an_architecture_survives_json():
     assert Architecture.from_json(made().to_json()) == made()
-    assert Architecture.from_json(made(saved_bytes=None).to_json()).saved_bytes is None
+    assert Architecture.from_json(made(saved={}).to_json()).saved == {}
 
 
 def test_a_stored_architecture_is_strict_json_with_one_record_a_line():

@@ -17,7 +17,7 @@ from estimator.model.build import pipelines, zoo  # noqa: E402
 from estimator.model.build.construct import on_meta  # noqa: E402
 from estimator.model.build.served import served  # noqa: E402
 from estimator.model.build.steps import steps_of  # noqa: E402
-from estimator.model.fusion import kernels  # noqa: E402
+from estimator.model.fusion import kernels, saved  # noqa: E402
 from estimator.model.tracing.formats import FORMAT  # noqa: E402
 
 STEPS = {
@@ -138,7 +138,7 @@ def test_caches_have_the_size_that_heads_and_layers_imply():
 def test_every_model_is_bundled_complete_and_small(name):
     architecture = load_architecture(name)
     assert architecture.kind in KINDS and architecture.source and architecture.status in ("datasheet", "assumed")
-    assert architecture.saved_bytes is not None
+    assert set(architecture.saved) == {"eager", "fused"} and all(architecture.saved.values())
     assert set(architecture.programs) == STEPS[architecture.kind]
     assert (BUNDLED / f"{name}.json").stat().st_size <= LARGEST_FILE
     for step, program in architecture.programs.items():
@@ -203,10 +203,24 @@ def test_a_stored_program_equals_a_fresh_trace_at_sizes_it_never_saw(name, step)
         assert program.at(fusion, **at) == kernels(trace, fusion)
 
 
-def test_saved_bytes_are_those_of_a_fresh_trace():
+@pytest.mark.parametrize("fusion", ["eager", "fused"])
+def test_what_is_saved_is_that_of_a_fresh_trace(fusion):
     model = module("gpt2")
     trace = steps_of("causal-lm", model.config)["training"].run(model, batch=300, sequence=700)
-    assert load_architecture("gpt2").saved_bytes(batch=300, sequence=700) == trace.saved_bytes
+    stored = load_architecture("gpt2").saved[fusion]
+    assert {part: size(batch=300, sequence=700) for part, size in stored.items()} == saved(trace, fusion)
+
+
+@pytest.mark.parametrize("name", zoo.entries())
+def test_a_compiler_saves_no_more_than_eager_execution(name):
+    at = {"batch": 8, "sequence": 512, "target": 256}
+    architecture = load_architecture(name)
+    given = {symbol: at[symbol] for symbol in architecture.programs["training"].symbols}
+
+    def kept(fusion):
+        return sum(size(**given) for part, size in architecture.saved[fusion].items() if not part.working)
+
+    assert 0 < kept("fused") <= 1.001 * kept("eager")  # a few statistics more
 
 
 @pytest.mark.parametrize("name", ["gpt2", "vit-base"])

@@ -14,8 +14,9 @@ from estimator.model.rules import work_of
 from estimator.run.microbatch import kernels_of
 from estimator.run.practice import list_practices, load_practice
 from estimator.run.repeat import behind, joules, least_exposed, seconds
+from estimator.run.site import Site
 from estimator.run.stack import load_stack
-from estimator.run.training_parallel import Site, lost, run_phases
+from estimator.run.training_parallel import lost, run_phases
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
 from tests.report.made import entry, estimate_of

@@ -88,7 +88,7 @@ def build(name: str, kind: str, model_class: Any, config: Any, dtype: torch.dtyp
         kv_bytes_per_token=sum(windows.values()),
         kv_windows=tuple((window, size) for window, size in windows.items() if window is not None),
         max_positions=next((value for key in POSITIONS if (value := getattr(model.config, key, None))), None),
-        saved_bytes=lifted["training"].saved_bytes,
+        saved=lifted["training"].saved,
         decisions=tuple(dict.fromkeys(decision for step in lifted.values() for decision in step.decisions)),
     )
 

@@ -17,11 +17,13 @@ from estimator.model.fusion.groups import group_calls
 from estimator.model.fusion.merging import appending
 from estimator.model.fusion.operation import Operation, operations
 from estimator.model.fusion.residence import resident_of_calls, resident_of_groups
+from estimator.model.fusion.saving import Saving
 from estimator.model.fusion.traffic import Traffic
 from estimator.model.rules import format_of, kind_of
+from estimator.model.saved import Part
 from estimator.model.work import Kernel, TensorSpec
 
-__all__ = ["fold", "kernels", "unfold"]
+__all__ = ["fold", "kernels", "saved", "unfold"]
 MODES = ("eager", "fused", "serving")
 KIND_ORDER = ("matmul", "reduction", "gather", "pointwise", "copy", "creation")  # the member that decides how fast a group runs
 
@@ -31,22 +33,45 @@ def kernels(trace: Any, fusion: str = "eager") -> tuple[Kernel, ...]:
 
     Linear in the number of calls. Raises `UnknownName` for another fusion than "eager", "fused" or "serving".
     """
-    if fusion not in MODES:
-        raise unknown_name("fusion", fusion, MODES, "It says how operations are grouped into kernels.")
-    per_signature = operations(trace.signatures)
-    calls = [call for call in trace.calls if not per_signature[call.signature].free]
+    calls, per_signature = _launching(trace, fusion)
     singles = [_Single(operation) for operation in per_signature]
     per_call = [per_signature[call.signature] for call in calls]
     if fusion == "eager":
         return fold(singles[call.signature].kernel(call, resident) for call, resident in zip(calls, resident_of_calls(calls, per_call)))
+    flow = _grouped(trace, calls, per_call, fusion)
+    traffic, groups = Traffic(flow), flow.groups
+    resident = resident_of_groups(groups, traffic)
+    return fold(replace(_kernel(members, calls, singles, traffic), resident=stays) for members, stays in zip(groups, resident))
+
+
+def saved(trace: Any, fusion: str = "eager", bound: bool = False) -> dict[Part, int]:
+    """Bytes that a `Trace` keeps from forward to backward, by part; raises `UnknownName` as `kernels` does.
+
+    `bound`: of what single launches need, a bound that is the same sum at all sizes.
+    """
+    calls, per_signature = _launching(trace, fusion)
+    per_call = [per_signature[call.signature] for call in calls]
+    if fusion == "eager":
+        flow = Dataflow(calls, per_call, [[index] for index in range(len(calls))], trace.outputs)
+        return Saving(flow, trace.weights, compiled=False).parts(bound)
+    return Saving(_grouped(trace, calls, per_call, fusion), trace.weights, compiled=True).parts(bound)
+
+
+def _launching(trace: Any, fusion: str) -> tuple[list[Any], list[Operation]]:
+    """The calls that launch something, and an `Operation` for each signature of the trace."""
+    if fusion not in MODES:
+        raise unknown_name("fusion", fusion, MODES, "It says how operations are grouped into kernels.")
+    per_signature = operations(trace.signatures)
+    return [call for call in trace.calls if not per_signature[call.signature].free], per_signature
+
+
+def _grouped(trace: Any, calls: list[Any], per_call: list[Operation], fusion: str) -> Dataflow:
+    """Calls in the groups that share a launch."""
     accumulated = accumulations(calls, per_call, trace.outputs)
     per_call = [part_of_product(operation) if index in accumulated else operation for index, operation in enumerate(per_call)]
     if fusion == "serving":
         per_call = [appending(operation) for operation in per_call]
-    groups = group_calls(calls, per_call, accumulated, merge=fusion == "serving")
-    traffic = Traffic(Dataflow(calls, per_call, groups, trace.outputs))
-    resident = resident_of_groups(groups, traffic)
-    return fold(replace(_kernel(members, calls, singles, traffic), resident=stays) for members, stays in zip(groups, resident))
+    return Dataflow(calls, per_call, group_calls(calls, per_call, accumulated, merge=fusion == "serving"), trace.outputs)
 
 
 class _Single:

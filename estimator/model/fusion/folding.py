@@ -34,7 +34,13 @@ def unfold(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
             yield replace(kernel, module=kernel.module.replace("*", str(layer), 1), layers=())
 
 
-def _split(module: str) -> tuple[str, tuple[int | None, ...]]:
+def layer_of(module: str) -> tuple[str, int | None]:
+    """The path of the stack of layers that a module belongs to, and its layer there; None outside of layers."""
+    pattern, (layer,) = _split(module)
+    return pattern.partition("*")[0], layer
+
+
+def _split(module: str) -> tuple[str, tuple[int | None]]:
     names = module.split(".")
     for position, name in enumerate(names):
         if name.isdecimal():
