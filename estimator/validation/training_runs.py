@@ -4,7 +4,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ from estimator.run.layout import best_layout
 from estimator.run.parallel import Parallel
 from estimator.run.repeat import joules, seconds
 from estimator.run.settings import Training
+from estimator.run.site import Site
 from estimator.run.training_memory import memory_of
-from estimator.run.training_parallel import Site, run_phases
+from estimator.run.training_parallel import run_phases
 from estimator.run.training_plan import notes_of, site_of
 from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
 from estimator.validation.metered import Metered
 from estimator.validation.rows import NotPredicted, Row
 
-FIXED = ("recompute", "sharding")
-NEVER = inf
+STATED = ("batch", "recompute", "sharding", "interleave", "sequence_parallel")  # what a publication may say; the rest is searched
 LIQUID = "hgx-h100-liquid"
 
 
@@ -82,19 +81,14 @@ def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devic
     run = Training(
         tokens=tokens,
         sequence_tokens=min(how["sequence"], shape.model.max_positions or how["sequence"]),
-        batch=how.get("batch", 1),
         global_batch=max(round(how["tokens"] / how["sequence"]), 1),
-        recompute=how["recompute"],
-        sharding=how["sharding"],
-        interleave=how.get("interleave", 1),
+        **{name: how[name] for name in STATED if name in how},
         precision=how.get("precision") or ("bf16" if shape.model.format == "fp32" else None),
     )
     site = _site(profile, how["practice"], devices)
-    if not how.get("failures", True):
-        site = replace(site, practice=site.practice.model_copy(update={"failure_interval": NEVER}))
     run, site = _laid_out(shape, run, site, how, devices)
     phases = run_phases(shape, run, site)
-    notes = notes_of(shape, run, site, memory_of(shape, run, site.parallel))
+    notes = notes_of(shape, run, site, memory_of(shape, run, site))
     clocks = 1.0 if row.text("time_s_per_unit") else float(devices)
     return Metered(tuple(phases), site.profile, 1.0, devices, meter(row, phases, site, devices), clocks, tuple(notes))
 
@@ -107,23 +101,28 @@ def _site(profile: Profile, practice: str, devices: int) -> Site:
 
 
 def _laid_out(shape: Shape, run: Training, site: Site, how: Mapping[str, Any], devices: int) -> tuple[Training, Site]:
-    """The layout as published, where that divides and fits; else the fastest, with a batch that the devices divide."""
-    stated = how.get("layout")
-    if stated:
-        degrees = {name: stated.get(name, 1) for name in ("tensor", "pipeline")}
-        data = max(devices // (degrees["tensor"] * degrees["pipeline"]), 1)
-        parallel = Parallel(**degrees, data=data, expert=stated.get("expert", 1))
-        each = run.batch * data
-        return replace(run, global_batch=max(round(run.step_samples / each), 1) * each), replace(site, parallel=parallel)
-    wanted = replace(run, global_batch=_divisible(run.step_samples, devices))
-    stays = ("batch",) if "batch" in how else ()
-    for fixed in ((*FIXED, *stays), FIXED, ("sharding",), ()):
+    """The fastest layout with what was published of it and a batch that it divides; of that, what fits in no other way is left out."""
+    stated, degrees = [name for name in STATED if name in how], _published(how, devices)
+    unit = run.batch * degrees.data if degrees else devices
+    wanted = replace(run, global_batch=max(round(run.step_samples / unit), 1) * unit if degrees else _divisible(run.step_samples, unit))
+    for fixed in (stated, [name for name in stated if name != "recompute"], [name for name in stated if name == "sharding"], []):
         try:
-            found = best_layout(shape, wanted, site, devices, fixed=fixed)
-            return replace(found.run, tokens=run.tokens), replace(site, parallel=found.parallel)
+            found = best_layout(shape, wanted, site, devices, fixed=fixed, parallel=degrees)
         except EstimatorError:
+            if degrees:  # it ran, whatever is counted here
+                return wanted, replace(site, parallel=degrees)
             continue
+        return replace(found.run, tokens=run.tokens), replace(site, parallel=found.parallel)
     raise NotPredicted(f"{shape.model.name} does not fit on {devices} × {site.profile.name} in any layout")
+
+
+def _published(how: Mapping[str, Any], devices: int) -> Parallel | None:
+    """The degrees of parallelism that were published."""
+    if "layout" not in how:
+        return None
+    degrees = {name: how["layout"].get(name, 1) for name in ("tensor", "pipeline")}
+    data = max(devices // (degrees["tensor"] * degrees["pipeline"]), 1)
+    return Parallel(**degrees, data=data, expert=how["layout"].get("expert", 1))
 
 
 def _divisible(batch: int, devices: int) -> int:
