@@ -8,6 +8,7 @@ from estimator.run.phase import Phase, price
 from estimator.run.stack import load_stack
 from estimator.validation import latent, recurrent, signatures, streams
 from estimator.validation.hardware import profile_of
+from estimator.validation.meter import Lagging, loop_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import Row
 
@@ -36,7 +37,7 @@ def predict(row: Row) -> Prediction:
     """Time and energy of one call."""
     kernels = BENCHMARKS[row.text("task")](row)
     profile = profile_of(_with_operands(row))
-    return Prediction((priced(kernels, profile),), profile)
+    return Lagging((priced(kernels, profile),), profile, loop=loop_of(row, profile))
 
 
 def _with_operands(row: Row) -> Row:
