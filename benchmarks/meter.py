@@ -1,6 +1,6 @@
 """How long benchmarks of single kernels pause before each loop: `python -m benchmarks.meter --data ../shared/measured`.
 
-Prints, for each script of estimator/validation/meter.toml, the pause that makes the median error of its powers smallest, the pauses
+Prints, for each script of estimator/validation/protocols.toml, the pause that makes the median error of its powers smallest, the pauses
 whose median is within a tenth of that, and the median with no pause, with that pause, and on each card with the pause of the other.
 """
 
@@ -14,6 +14,7 @@ from statistics import median
 from estimator.errors import EstimatorError
 from estimator.validation.evaluate import predict
 from estimator.validation.meter import Lagging
+from estimator.validation.protocol import entry_of
 from estimator.validation.reading import read_data
 from estimator.validation.rows import Row
 
@@ -30,7 +31,7 @@ def main() -> None:
     scripts: dict[str, list[tuple[str, Errors]]] = defaultdict(list)
     for row in read_data(parser.parse_args().data)[0]:
         try:
-            prediction = predict(row) if row.energy and row.time else None
+            prediction = predict(row) if row.energy and row.time and not row.apart else None
         except EstimatorError:
             continue  # `validate` says why
         if isinstance(prediction, Lagging) and prediction.loop:
@@ -41,9 +42,8 @@ def main() -> None:
 
 
 def script_of(row: Row) -> str:
-    """Framework and task, and whether a kernel is compiled for the row."""
-    compiled = row.text("precision") == "fp8_block" and row.text("m").startswith("32768")
-    return f"{row.text('framework').split()[0].upper()} {row.text('task')}{' compiled' if compiled else ''}"
+    """The columns of the entry of protocols.toml that decides for the row."""
+    return ", ".join(entry_of(row, "pause").get("columns", {"": "not listed"}).values())
 
 
 def errors(row: Row, prediction: Lagging) -> Errors:
@@ -65,9 +65,8 @@ def line(script: str, rows: Sequence[tuple[str, Errors]]) -> str:
         if other:
             elsewhere = by_pause(other)
             others.append(f"{card} {by_pause(mine)[elsewhere.index(min(elsewhere))]:.1%}")
-    return (
-        f"{script:44} {len(rows):5} {PAUSES[best]:6.2f} {near[0]:5.2f}-{near[-1]:<6.2f} {medians[0]:6.1%} {medians[best]:6.1%}  {' '.join(others)}"
-    )
+    fitted = f"{PAUSES[best]:6.2f} {near[0]:5.2f}-{near[-1]:<6.2f} {medians[0]:6.1%} {medians[best]:6.1%}"
+    return f"{script:44} {len(rows):5} {fitted}  {' '.join(others)}"
 
 
 def by_pause(rows: Sequence[Errors]) -> Errors:

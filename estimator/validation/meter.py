@@ -2,24 +2,20 @@
 
 NVML reports power averaged over the last second on most parts since Ampere. A benchmark that starts to read when its loop starts
 therefore averages in what came before: warm-up launches, a pause in which tensors were made and kernels compiled, and before it
-the loop of the previous case, taken to draw the same power. Protocols are facts of a benchmark and stand in meter.toml.
+the loop of the previous case, taken to draw the same power. Protocols are facts of a benchmark and stand in protocols.toml.
 """
 
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from math import ceil, fsum
-from pathlib import Path
-from typing import Any
 
 from estimator.hardware.schema import Profile
 from estimator.kept import kept
 from estimator.validation.chip import idle_with_context
 from estimator.validation.prediction import Prediction
+from estimator.validation.protocol import entry_of, protocol_of, tables
 from estimator.validation.rows import Row
 
-UNKNOWN = {"value": 0.2}  # s, of a script that is not listed: the middle of those that are
+UNKNOWN = 0.1  # s, of a script that is not listed: the middle of those that are
 
 
 @dataclass(frozen=True)
@@ -81,23 +77,12 @@ class Lagging(Prediction):
 
 def loop_of(row: Row, profile: Profile) -> Loop | None:
     """The loop in which a row's kernel was read; None where the benchmark's protocol is not known or the meter does not lag."""
-    nvml, source = _protocols()["nvml"], row.text("source").lower()
-    protocol = next((one for name, one in _protocols().items() if name in source), None)
-    if protocol is None or any(name in profile.architecture for name in nvml["instantaneous"]):
+    protocol, nvml = protocol_of(row), tables()["nvml"]
+    if not protocol or any(name in profile.architecture for name in nvml["instantaneous"]):
         return None
-    pause = next((entry for entry in protocol["pause"] if _matches(row, entry["columns"])), UNKNOWN)
     numbers = {name: protocol[name] for name in ("seconds", "fewest", "most", "interval", "warm_up")}
-    copies = row.whole("weight_copies_rotated", 1)
-    return Loop(**numbers, pause=pause["value"], window=nvml["window"]["value"], copies=copies)
-
-
-def _matches(row: Row, columns: Mapping[str, str]) -> bool:
-    return all(row.text(column).upper().startswith(value.upper()) for column, value in columns.items())
-
-
-@cache
-def _protocols() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("meter.toml").read_text(encoding="utf-8"))
+    pause, copies = entry_of(row, "pause").get("value", UNKNOWN), row.whole("weight_copies_rotated", 1)
+    return Loop(**numbers, pause=pause, window=nvml["window"]["value"], copies=copies)
 
 
 @kept(256)
