@@ -15,8 +15,6 @@ from estimator.validation.prediction import Prediction
 from estimator.validation.protocol import entry_of, protocol_of, tables
 from estimator.validation.rows import Row
 
-UNKNOWN = 0.1  # s, of a script that is not listed: the middle of those that are
-
 
 @dataclass(frozen=True)
 class Loop:
@@ -81,10 +79,10 @@ def loop_of(row: Row, profile: Profile) -> Loop | None:
     if not protocol or any(name in profile.architecture for name in nvml["instantaneous"]):
         return None
     numbers = {name: protocol[name] for name in ("seconds", "fewest", "most", "interval", "warm_up")}
-    pause, copies = entry_of(row, "pause").get("value", UNKNOWN), row.whole("weight_copies_rotated", 1)
+    pause, copies = entry_of(row, "pause")["value"], row.whole("weight_copies_rotated", 1)
     return Loop(**numbers, pause=pause, window=nvml["window"]["value"], copies=copies)
 
 
-@kept(256)
+@kept(256)  # exact: more chips than a data set names
 def _paused_power(profile: Profile) -> float:
     return idle_with_context(profile).power
