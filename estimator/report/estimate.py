@@ -208,7 +208,7 @@ class Estimate(Exports):
 
         data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers", "spread")}
         data["spread"] = asdict(self.uncertainty) if known(self) else None
-        data["facility"] = asdict(self.facility) if self.facility else None
+        data["facility"] = self.facility.to_dict() if self.facility else None
         return json.dumps(data | {"numbers": self.sources(), "phases": [phase_to_dict(phase) for phase in self.phases]})
 
     @classmethod
