@@ -68,7 +68,7 @@ def _row(number: Any, share: float) -> dict[str, Any]:
 
 def spread(estimate: "Estimate", of: str = "energy", form: Callable[[float], str] = lambda joules: format_si(joules, "J")) -> str:
     """`90 %: 610 J … 1.28 kJ`, or nothing where the estimate cannot tell."""
-    if not known(estimate):
+    if not known(estimate, of):
         return ""
     low, high = map(form, interval(estimate, LEVEL, of))
     return f"{LEVEL:.0%}: {low} … {high}".replace("%", " %")
@@ -76,7 +76,7 @@ def spread(estimate: "Estimate", of: str = "energy", form: Callable[[float], str
 
 def contributors(estimate: "Estimate", of: str = "energy") -> str:
     """One line that names what most of the interval comes from."""
-    rows = [row for row in sensitivity(estimate, of) if row["share"] > 0 and row["name"] != TOGETHER] if known(estimate) else []
+    rows = [row for row in sensitivity(estimate, of) if row["share"] > 0 and row["name"] != TOGETHER] if known(estimate, of) else []
     return f"uncertain most by {_listed(rows[:NAMED])}" if rows else ""
 
 
@@ -89,9 +89,9 @@ def _plain(name: str) -> str:
     return "the model's own error" if name.startswith(STRUCTURAL) else name.partition(".")[2]
 
 
-def known(estimate: "Estimate") -> bool:
-    """Whether an estimate can tell its interval: one that was read from old JSON cannot."""
+def known(estimate: "Estimate", of: str = "energy") -> bool:
+    """Whether an estimate can tell the interval of a figure: one that was read from old JSON cannot."""
     try:
-        return bool(estimate.uncertainty)
+        return _varying(of) in estimate.uncertainty.quantiles
     except EstimatorError:
         return False
