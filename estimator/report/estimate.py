@@ -176,8 +176,9 @@ class Estimate(Exports):
         """(low, high) that hold the truth with probability `level`, given the ranges of all numbers and the model's own error.
 
         `of` is one of `figures()`, or of those at the meter: `facility.energy`, `.wall`, `.power`, `.kwh`, `.co2e_kg`, `.water_l` and
-        `.cost`, with the ranges of servers, switches, place and grid. The interval contains the estimate, and a wider level a narrower one. Raises `InvalidSetting`
-        for a level outside (0, 1), `UnknownName`, and `EstimatorError` for an estimate read from JSON without its spread.
+        `.cost`, with the ranges of servers, switches, place and grid. The interval contains the estimate, and a wider level a
+        narrower one. Raises `InvalidSetting` for a level outside (0, 1), `UnknownName`, and `EstimatorError` for an estimate read
+        from JSON without its spread.
         """
         from estimator.report.interval import interval
 
