@@ -37,8 +37,8 @@ class Factor:
 @dataclass(frozen=True)
 class Uncertainty:
     """Of each of energy, time and power, and of `facility.energy` and so on where the run has a facility: `quantiles`, evenly spaced
-    from the least to the greatest sample, divided by the estimate; and `shares` of the variance of its logarithm by the path of the
-    sourced number."""
+    from the least to the greatest sample, divided by the estimate; and `shares` of the variance of its logarithm, the outermost half
+    per cent on either side drawn in, by the path of the sourced number."""
 
     quantiles: dict[str, tuple[float, ...]]
     shares: dict[str, dict[str, float]]

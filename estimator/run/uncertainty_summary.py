@@ -29,7 +29,8 @@ def summary(ratios: Mapping[str, Array], drawn: Sampler, foreign: Mapping[str, s
         values = np.broadcast_to(ratio, possible.shape)[possible]
         quantiles[figure] = tuple(float(x) for x in np.quantile(values, np.linspace(0, 1, TABLE + 1)))
         mine = {path: row for path, row in rows.items() if path not in foreign.get(figure, ())}
-        shares[figure] = dict(zip(mine, _shares(list(mine.values()), np.log(values))))
+        inner = quantiles[figure][1], quantiles[figure][-2]  # beyond, single samples far out would make up most of the variance
+        shares[figure] = dict(zip(mine, _shares(list(mine.values()), np.log(np.clip(values, *inner)))))
     return Uncertainty(quantiles, shares)
 
 
