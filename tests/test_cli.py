@@ -123,7 +123,7 @@ def test_audio_epochs_and_the_rank_of_adapters_are_options(capsys):
 
 def test_an_electricity_bill_below_a_cent_is_not_nothing(capsys):
     assert main([*ASK, "--facility", "wall"]) == 0
-    bill = capsys.readouterr().out.split("of water, $")[1].split()[0]
+    bill = capsys.readouterr().out.split("of water")[1].split("$")[1].split()[0]
     assert 0 < float(bill) < 0.01
 
 

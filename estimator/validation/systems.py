@@ -11,11 +11,11 @@ from estimator.model.architecture import load_architecture
 from estimator.model.work import Kernel
 from estimator.run.convolution import with_relayouts
 from estimator.run.entry import Asked
-from estimator.run.facility import Facility, footprint, host_parts
+from estimator.run.facility import Facility
 from estimator.run.formats import multiplies
+from estimator.run.meter import host_parts, meter_of
 from estimator.run.phase import asked, host_gaps, price_asked, repeated
 from estimator.run.precision import in_precision
-from estimator.run.repeat import joules, seconds
 from estimator.run.stack import Stack, load_stack
 from estimator.validation.chip import idle_with_context
 from estimator.validation.hardware import current, profile_of
@@ -49,9 +49,7 @@ def offline(row: Row) -> Metered:
     items = [_narrowed(one, narrow, profile, stack) for kernel in kept for one in with_relayouts(kernel, profile, stack)]
     phases = [price_asked("forward", items, profile, stack), host_gaps(profile, stack, steps=1)]
     every = tuple(repeated(phase, 1, devices) for phase in phases)
-    energy, time = sum(map(joules, every)), sum(map(seconds, every))
-    around = footprint(energy, time, devices, profile, Facility(place="wall"))
-    return Metered(every, profile, float(how["batch"] * devices), devices, around.energy / energy)
+    return Metered(every, profile, float(how["batch"] * devices), devices, meter_of(profile, devices, Facility(place="wall")))
 
 
 def _narrowed(kernel: Kernel, narrow: str, profile: Any, stack: Stack) -> Asked:
