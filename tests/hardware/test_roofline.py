@@ -4,6 +4,8 @@ import math
 
 import pytest
 from hypothesis import given
+from hypothesis.strategies import floats
+from pytest import approx
 
 from estimator.errors import ProfileError
 from estimator.hardware.catalogue import load_profile
@@ -50,3 +52,12 @@ def test_tiles_that_follow_each_other_each_wait_for_their_first_operands():
     # ten rounds of 2500 clocks on top of the products, in the core's clock domain
     plain, filling = (duration(Demand(mac_slots=1e9, mac_format="bf16", rounds=rounds), H100) for rounds in (0.0, 10.0))
     assert math.isclose(filling.cycles - plain.cycles, 10 * H100.tensor.tile_fill, rel_tol=1e-9)
+
+
+@given(share=floats(0, 1))
+def test_integer_operations_run_on_their_own_lanes_and_never_faster_than_all_lanes_would(share):
+    # GH100 has 64 integer lanes beside 128 for fp32: addresses alone take twice as long, up to a half of the operations none at all
+    ops = 1e9
+    cycles = core_cycles(Demand(vector_ops=ops, integer_ops=share * ops), H100)
+    alone = core_cycles(Demand(vector_ops=ops), H100)["vector"]
+    assert max(cycles.values()) == approx(alone * max(1, 2 * share), rel=1e-9, abs=0)
