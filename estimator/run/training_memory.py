@@ -84,7 +84,7 @@ def activation_parts(shape: Shape, run: Training, site: Site) -> dict[Part, floa
     narrow = _narrowed(shape, run)
     found: dict[Part, float] = {}
     for part, polynomial in saved.items():
-        size = narrow * float(polynomial(**sizes_of(polynomial.symbols, run.batch, run.sequence_tokens)))
+        size = narrow * float(polynomial(**sizes_of(polynomial.symbols, run.batch, run.length)))
         found[part] = size / (site.parallel.sequence * (site.parallel.tensor if part.cut or splits_tokens(run, site) else 1))
     if found:
         found[Part("layers", cut=True)] = found.get(Part("layers", cut=True), 0.0)
@@ -107,7 +107,7 @@ def _recomputed(parts: dict[Part, float], scores: float, inputs: float, layers: 
 def _inputs(shape: Shape, run: Training, site: Site) -> float:
     """The input of each layer."""
     split = site.parallel.sequence * (site.parallel.tensor if splits_tokens(run, site) else 1)
-    return run.batch * run.sequence_tokens * shape.width * shape.layers * BYTES[shape.model.format] * _narrowed(shape, run) / split
+    return run.batch * run.length * shape.width * shape.layers * BYTES[shape.model.format] * _narrowed(shape, run) / split
 
 
 def _narrowed(shape: Shape, run: Training) -> float:
@@ -120,7 +120,7 @@ def _logits(shape: Shape, run: Training, site: Site) -> float:
     """The softmax in fp32 that a loss keeps which is not fused (Korthikanti et al., section 4.3)."""
     if not float(site.practice.loss_passes) or not shape.logits.symbols:
         return 0.0
-    count = shape.logits(**sizes_of(shape.logits.symbols, run.batch, run.sequence_tokens))
+    count = shape.logits(**sizes_of(shape.logits.symbols, run.batch, run.length))
     return BYTES["fp32"] * float(count) / (site.parallel.tensor * site.parallel.sequence)
 
 
@@ -129,5 +129,5 @@ def _scores(shape: Shape, run: Training, site: Site) -> float:
     each = float(site.practice.score_bytes)
     if not each:
         return 0.0
-    pairs = shape.scores(**sizes_of(shape.scores.symbols, run.batch, run.sequence_tokens))
+    pairs = shape.scores(**sizes_of(shape.scores.symbols, run.batch, run.length))
     return each * float(pairs) / (site.parallel.tensor * site.parallel.sequence)
