@@ -146,7 +146,7 @@ def _ways(shape: Shape, run: Training, site: Site, fixed: Sequence[str]) -> Iter
     """What else a layout leaves open: what replicas share, stretches of layers, who shares the tokens between products."""
     parallel = site.parallel
     shared = [how for how in SHARED if how != "zero3" or parallel.pipeline == 1]
-    several = _stretches(shape, parallel.pipeline, run.step_samples // (run.batch * parallel.data))
+    several = _stretches(shape, parallel.pipeline, run.step_samples // (run.batch * parallel.data), run.schedule == "1f1b")
     splits = [True, False] if float(site.practice.sequence_parallel) else [False]
     tried: dict[str, list[Any]] = {
         "sharding": shared,
@@ -158,9 +158,9 @@ def _ways(shape: Shape, run: Training, site: Site, fixed: Sequence[str]) -> Iter
         yield from (dict(zip(tried, values)) for values in product(*tried.values()))
 
 
-def _stretches(shape: Shape, pipeline: int, microbatches: int) -> list[int]:
+def _stretches(shape: Shape, pipeline: int, microbatches: int, plain: bool) -> list[int]:
     """Stretches of layers in each stage: one, or as many as it has layers, where micro-batches go through in whole rounds."""
-    most = shape.layers // pipeline if pipeline > 1 and microbatches % pipeline == 0 else 1
+    most = shape.layers // pipeline if pipeline > 1 and microbatches % pipeline == 0 and plain else 1
     return [1, most] if most > 1 else [1]
 
 

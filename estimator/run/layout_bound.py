@@ -12,6 +12,7 @@ from estimator.run.entry import Asked
 from estimator.run.known import Known
 from estimator.run.microbatch import Piece, demands_of
 from estimator.run.repeat import seconds
+from estimator.run.schedule import bubble
 from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_exchanges import traffics
@@ -26,9 +27,9 @@ def least_seconds(shape: Shape, run: Training, site: Site, known: Known) -> floa
     stages = ceil(shape.layers / parallel.pipeline) / shape.layers
     samples = count * run.batch * stages / (parallel.tensor * parallel.sequence)
     busy = {name: samples * one for name, one in _products(shape, run, site, known).items()}
-    bubble = (parallel.pipeline - 1) / (count * run.interleave) * sum(busy.values())
+    waits = bubble(run, parallel.pipeline, count, busy)
     step = sum(busy.values()) + seconds(optimizer(shape, run, site, known)) + _exchanges(shape, run, site, count, busy)
-    step += bubble + slowest(site, step + bubble)
+    step += waits + slowest(site, step + waits)
     again, waiting = lost(site.practice, parallel.devices)
     return run.runs * step * (1 + float(site.practice.evaluation_share)) * (1 + again) * (1 + waiting)
 

@@ -27,7 +27,7 @@ from estimator.run.training_plan import site_of, train, utilization
 
 STATED = (
     "tokens", "packing", "global_batch", "precision", "recompute", "trainable", "frozen", "sharding", "sequence_parallel", "interleave",
-    "input_seconds", "checkpoint_every", "evaluation_every",
+    "schedule", "input_seconds", "checkpoint_every", "evaluation_every",
 )  # settings of training that a trace at fixed sizes cannot follow  # fmt: skip
 Run = Inference | Training | Serving | Diffusion
 

@@ -19,6 +19,7 @@ class Practice(Section):
     loss_passes: Number  # times that logits cross memory in fp32 for the loss, besides what a compiler leaves; 0: fused cross-entropy
     overlap_data: Number  # share of backward that exchanges of gradients and weights may hide behind
     overlap_tensor: Number  # share of the exchanges inside layers that products hide
+    exchange_units: Number  # of the multiprocessors, which exchanges take from the products that hide them
     gradient_bytes: Number  # for each parameter, as exchanged
     straggler_spread: Number  # standard deviation of the step time between devices
     failure_interval: Second  # mean device time between failures that stop the run

@@ -56,7 +56,7 @@ def traffics(shape: Shape, run: Training, site: Site, microbatches: float) -> It
     trips = EXPERT_TRIPS + again
     expert_stage = shape.expert_layers / parallel.pipeline * microbatches
     yield wires.of(
-        "all_to_all", "tokens of experts", wires.hidden * shape.picks / parallel.tensor, 1, parallel.expert, expert_stage * trips, "tensor"
+        "all_to_all", "tokens of experts", wires.hidden * shape.picks / parallel.tensor, 1, parallel.expert, expert_stage * trips, "experts"
     )
     yield from wires.stages(microbatches)
     yield from wires.replicas(site.practice, microbatches)
@@ -81,7 +81,7 @@ class _Wires:
         if self.parallel.pipeline > 1:
             stride = self.parallel.devices // self.parallel.pipeline
             size = self.hidden / self.parallel.tensor
-            yield self.of("point_to_point", "activations between stages", size, stride, 2, 2 * microbatches * self.run.interleave)
+            yield self.of("point_to_point", "activations between stages", size, stride, 2, 2 * microbatches * self.run.interleave, "stages")
 
     def replicas(self, practice: Practice, microbatches: float) -> Iterator[Traffic]:
         """Gradients summed over replicas; what is sharded is gathered anew."""

@@ -9,6 +9,7 @@ from estimator.model.work import BYTES
 from estimator.run.adapters import held_bytes, trained_parameters
 from estimator.run.parallel import Parallel
 from estimator.run.precision import HELD
+from estimator.run.schedule import copies, in_flight
 from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_settings import RECOMPUTE
@@ -22,13 +23,14 @@ def memory_of(shape: Shape, run: Training, site: Site) -> dict[str, float]:
     model, parallel = shape.model, site.parallel
     own = _share(shape, parallel)
     trained = trained_parameters(model, run) / model.parameters
-    weights = held_bytes(model, run) * own
+    twice = copies(run, parallel.pipeline)
+    weights = held_bytes(model, run) * own * twice
     if run.sharding == "zero3":
         weights = weights / parallel.data + weights * min(GATHERED * parallel.pipeline / shape.layers, 1 - 1 / parallel.data)
     gradient = float(site.practice.gradient_bytes)
     return {
         "weights": weights,
-        "gradients": model.parameters * trained * gradient * own / (parallel.data if run.sharding in ("zero2", "zero3") else 1),
+        "gradients": model.parameters * trained * gradient * own * twice / (parallel.data if run.sharding in ("zero2", "zero3") else 1),
         "optimizer state": state_of(optimizer_of(model, run)) * trained * own / (parallel.data if run.sharding != "none" else 1),
         "activations": activations(shape, run, site),
     }
@@ -50,13 +52,13 @@ def activations(shape: Shape, run: Training, site: Site) -> float:
     if not parts:
         return 0.0
     one = _of(parts, "layers") / stages  # kept of one micro-batch by a stage
-    flight = min(run.step_samples / (run.batch * site.parallel.data), stages)
-    more = 1 + (stages - 1) / (stages * run.interleave) if run.interleave > 1 else 1
+    most = in_flight(run, stages)
+    flight = min(run.step_samples / (run.batch * site.parallel.data) * most / stages, most)
     begins, ends = _of(parts, "before"), _of(parts, "after") + _of(parts, "after", working=True) + _logits(shape, run, site)
     working = _of(parts, "layers", working=True) + _of(parts, "before", working=True)
     if stages == 1:
         return begins + one + max(working, ends)
-    return max(flight * (one * more + begins) + working, one * more + max(working, ends))
+    return max(flight * one + min(flight, stages) * begins + working, one * most / stages + max(working, ends))
 
 
 def usable(site: Site) -> float:

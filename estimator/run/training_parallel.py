@@ -4,7 +4,7 @@ Every device does the same, so one is priced and the joules multiplied; one micr
 estimate depends on neither count.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, e, inf, log
 
@@ -19,6 +19,7 @@ from estimator.run.microbatch import Piece, microbatch
 from estimator.run.phase import Phase, host_gaps, price, price_asked, repeated
 from estimator.run.practice import Practice
 from estimator.run.repeat import behind, least_exposed, seconds
+from estimator.run.schedule import bubble, hides_exchanges
 from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.stack import IDLE
@@ -44,8 +45,7 @@ def step_phases(shape: Shape, run: Training, site: Site, known: Known | None = N
     phases.append(optimizer(shape, run, site, known))
     full = any(phase.point.capped for phase in one.values())
     phases += _exchanges(shape, run, site, count, busy, full)
-    bubble = (parallel.pipeline - 1) / (count * run.interleave) * sum(busy.values())
-    return [*phases, *_waits(run, site, bubble, sum(map(seconds, phases)))]
+    return [*phases, *_waits(run, site, bubble(run, parallel.pipeline, count, busy), sum(map(seconds, phases)))]
 
 
 def optimizer(shape: Shape, run: Training, site: Site, known: Known) -> Phase:
@@ -76,10 +76,12 @@ def _exchanges(shape: Shape, run: Training, site: Site, count: float, busy: dict
     return phases
 
 
-def exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, busy: dict[str, float]) -> dict[str, float]:
+def exposed(every: Sequence[Traffic], run: Training, site: Site, count: float, busy: dict[str, float]) -> dict[str, float]:
     """Share of each kind of exchange that nothing hides.
 
-    "tensor": behind the products that wait for it, in parts; "product": behind one that does not; "data": behind backward passes.
+    "tensor": behind the products that wait for it, in parts; "product": behind one that does not; "data": behind backward passes;
+    "experts" and "stages": not at all, or behind all that another micro-batch computes meanwhile, as the schedule is, on the
+    multiprocessors that exchanges leave.
     """
     practice = site.practice
     rounds = 1 if run.sharding == "zero3" else count
@@ -87,20 +89,29 @@ def exposed(every: Iterable[Traffic], run: Training, site: Site, count: float, b
     total = sum(traffic.seconds for traffic in every if traffic.hides == "data")
     hidden = min(total, float(practice.overlap_data) * window)
     inside = 1 - float(practice.overlap_tensor)
-    return {"": 1.0, "tensor": inside, "product": 0.0, "data": 1 - hidden / total if total else 1.0}
+    shares = {"tensor": inside, "product": 0.0, "data": 1 - hidden / total if total else 1.0, "experts": inside, "stages": 1.0}
+    return shares | (_overlapped(every, site, sum(busy.values())) if hides_exchanges(run, site.parallel.pipeline) else {})
 
 
-def _waits(run: Training, site: Site, bubble: float, step: float) -> list[Phase]:
-    """Pipeline bubble (Narayanan et al., arXiv:2104.04473), the slowest of n devices, data that comes too late, and the host."""
+def _overlapped(every: Sequence[Traffic], site: Site, busy: float) -> dict[str, float]:
+    """Share that shows of exchanges of which one micro-batch's hide behind another one's products."""
+    total = sum(traffic.seconds for traffic in every if traffic.hides in ("experts", "stages"))
+    hidden = min(total, busy) / total if total else 0.0
+    shows = 1 - hidden * (1 - float(site.practice.exchange_units))
+    return {"experts": shows, "stages": shows}
+
+
+def _waits(run: Training, site: Site, waits: float, step: float) -> list[Phase]:
+    """Pipeline bubble, in which it `waits`, the slowest of n devices, data that comes too late, and the host."""
     devices = site.parallel.devices
     samples = run.step_samples / devices
-    late = max(run.input_seconds * samples / run.workers - step - bubble, 0.0)
-    waits = [
-        ("pipeline bubble", WAITING, bubble),
-        ("slowest device", WAITING, slowest(site, step + bubble)),
+    late = max(run.input_seconds * samples / run.workers - step - waits, 0.0)
+    several = [
+        ("pipeline bubble", WAITING, waits),
+        ("slowest device", WAITING, slowest(site, step + waits)),
         ("waiting for data", INPUT, late),
     ]
-    phases = [_wait(what, name, time, site) for what, name, time in waits if time]
+    phases = [_wait(what, name, time, site) for what, name, time in several if time]
     return [*phases, host_gaps(site.profile, site.stack, steps=1)]
 
 

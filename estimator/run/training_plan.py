@@ -86,6 +86,10 @@ def check(shape: Shape, run: Training, site: Site) -> None:
         raise InvalidSetting(
             f"checkpoint_every={run.checkpoint_every}: the disks that checkpoints go to are a node's; name it with cluster=…"
         )
+    if run.schedule == "dualpipe" and parallel.pipeline % 2 and parallel.pipeline > 1:
+        raise InvalidSetting(
+            f"schedule='dualpipe' feeds a pipeline from both ends, in pairs of stages; use pipeline={parallel.pipeline + 1}"
+        )
     if run.interleave > 1 and shape.layers < parallel.pipeline * run.interleave:
         raise InvalidSetting(
             f"interleave={run.interleave}: {shape.layers} layers make at most {shape.layers // parallel.pipeline} stretches a stage"
@@ -115,6 +119,7 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
     notes = [
         f"each step: {run.step_samples} samples of {run.length} tokens in {count:g} micro-batches of {run.batch} on each of "
         f"{site.parallel.data} replicas; optimizer {run.optimizer}, recomputation {run.recompute}, sharding {run.sharding}"
+        + (f", schedule {run.schedule}" if site.parallel.pipeline > 1 else "")
         + (", sequence parallelism" if site.parallel.tensor > 1 and splits_tokens(run, site) else "")
     ]
     if not shape.model.saved:

@@ -11,8 +11,9 @@ USUAL_LENGTH = 2048  # exact: a default that users change
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")
 RECOMPUTE = ("none", "selective", "elementwise", "full")  # each keeps less than the one before, and computes more again
 TRAINABLE = ("all", "lora", "qlora")
+SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
 SHARDING = ("none", "zero1", "zero2", "zero3")
-CHOICES = {"precision": PRECISIONS, "recompute": RECOMPUTE, "trainable": TRAINABLE, "sharding": SHARDING}
+CHOICES = {"precision": PRECISIONS, "recompute": RECOMPUTE, "trainable": TRAINABLE, "sharding": SHARDING, "schedule": SCHEDULES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class Training:
     parallelism share the tokens of norms, dropout and residual sums too; None: as the practice does. `trainable`: "all", "lora" or
     "qlora" (frozen weights in 4 bits) with adapters of `rank` beside each matrix; `frozen`: the share of the layers without gradients
     of their weights. `sharding`: what data-parallel replicas share, of the optimizer's state (zero1), gradients (zero2) and weights
-    (zero3, FSDP). `interleave`: stretches of layers in each stage.
+    (zero3, FSDP). `interleave`: stretches of layers in each stage. `schedule`: how micro-batches go through
+    stages, one of `SCHEDULES` (see `estimator.run.schedule`).
     `input_seconds`: time of one host core for each sample, spread over `workers` for each device. `checkpoint_every` and
     `evaluation_every` steps (0: never), an evaluation being `evaluation_samples` forward.
 
@@ -56,6 +58,7 @@ class Training:
     sharding: str = "none"
     sequence_parallel: bool | None = None
     interleave: int = 1
+    schedule: str = "1f1b"
     input_seconds: float = 0.0
     workers: int = 8
     checkpoint_every: int = 0
@@ -84,6 +87,8 @@ class Training:
         require_positive("packing", require_share("packing", self.packing))
         if self.global_batch is not None:
             require_count("global_batch", self.global_batch)
+        if self.interleave > 1 and self.schedule != "1f1b":
+            raise InvalidSetting(f"interleave={self.interleave}: stretches of layers go with schedule='1f1b', not {self.schedule!r}")
         self._check_amount()
 
     def _check_amount(self) -> None:

@@ -24,7 +24,14 @@ from estimator.validation.hardware import profile_of
 from estimator.validation.metered import Metered
 from estimator.validation.rows import NotPredicted, Row
 
-STATED = ("batch", "recompute", "sharding", "interleave", "sequence_parallel")  # what a publication may say; the rest is searched
+STATED = (
+    "batch",
+    "recompute",
+    "sharding",
+    "interleave",
+    "schedule",
+    "sequence_parallel",
+)  # what a publication may say; the rest is searched
 LIQUID = "hgx-h100-liquid"
 
 
