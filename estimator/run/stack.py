@@ -16,6 +16,8 @@ class Engine(Section):
     launch_interval: Second
     host_step: Second
     host_sequence: Second
+    rank_step: Second
+    rank_sequence: Second
     sampling_bytes: Byte
     expert_skew: Number
     expert_rows_small: Number

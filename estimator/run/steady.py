@@ -172,9 +172,18 @@ class Steady:
         beside = self.steps.serves.host_step + sequences * self.steps.serves.host_sequence
         device = sum(share * sum(self.steps.seconds(part) for part in parts) for share, parts in self.kinds)
         items = [Asked("waiting for the host", HOST, Demand(interval=gap))]
+        handed = self._handing_over(sequences)
+        if handed:
+            items.append(Asked("waiting for inputs of all ranks", WAITING, Demand(interval=handed)))
+            gap += handed
         if beside > device + gap:
             items.append(Asked("waiting for the scheduler", WAITING, Demand(interval=beside - device - gap)))
         return items
+
+    def _handing_over(self, sequences: float) -> float:
+        """Seconds in which one process hands a step's inputs to those of the other ranks."""
+        ranks, serves = self.steps.parallel.tensor * self.steps.parallel.pipeline, self.steps.serves
+        return ranks * (serves.rank_step + sequences * serves.rank_sequence) if ranks > 1 else 0.0
 
     @cached_property
     def step_times(self) -> list[tuple[float, float]]:

@@ -207,6 +207,17 @@ def test_launching_every_kernel_takes_longer_than_graphs():
     assert single.time > graphs.time
 
 
+def test_an_engine_of_2024_hands_inputs_to_every_rank():
+    # beyond the sum of gaps: 2 × (9 ms + 64 × 15 µs) = 19.92 ms in each step on two ranks, nothing on one
+    def handed(parallel):
+        steps = Steps(load_architecture("llama-3.1-8b"), load_profile("H100"), load_stack("vllm-0.5"), parallel)
+        phases = Steady(steps, Serving(concurrency=64), 64.0).phases()
+        return sum(e.time for phase in phases for e in phase.entries if e.name == "waiting for inputs of all ranks")
+
+    assert handed(Parallel()) == 0
+    assert handed(Parallel(tensor=2)) == approx(19.92e-3, rel=1e-9, abs=0)
+
+
 def test_errors_say_what_is_allowed():
     with pytest.raises(
         InvalidSetting, match=r"tensor=3: llama-3.1-8b has 32 attention heads, which 3 ranks cannot share; allowed: 1, 2, 4, 8"
