@@ -21,7 +21,7 @@ def bubble(run: Training, stages: int, count: float, busy: Mapping[str, float]) 
     if run.schedule == "zero-bubble":
         return (stages - 1) * (both - 2 * weights)
     if run.schedule == "dualpipe":
-        return max(stages / 2 - 1, 0.0) * (2 * both - forward - 3 * weights)
+        return max(stages / 2 - 1, 0.0) * (2 * both - forward - 3 * weights)  # exact: table 2
     return (stages - 1) * both / run.interleave
 
 
