@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator.errors import unknown_name
+from estimator.model.names import find
 from estimator.model.packing import Packer, Unpacker
 from estimator.model.program import Program
 from estimator.model.saved import Saved, pack, unpack
@@ -87,14 +88,21 @@ def list_models() -> list[str]:
     return sorted(set(_names().values()))
 
 
-def load_architecture(name: str) -> Architecture:
-    """The architecture of a bundled name or alias (case does not matter), or of a Hugging Face identifier.
+@cache
+def bundled_name(name: str) -> str | None:
+    """The bundled architecture that a published name stands for, see `estimator.model.names`; None where none certainly is."""
+    return find(name, _by_lower())
 
-    A name that is not bundled is asked of `transformers.AutoConfig`; where that is not installed or does not know it either,
-    raises `UnknownName`, which lists the nearest bundled names and says what was tried.
+
+def load_architecture(name: str) -> Architecture:
+    """The architecture of a bundled name or alias, or of a Hugging Face identifier.
+
+    Case, owner and words for tuning (`…-Instruct`) of a bundled name do not matter, see `bundled_name`. A name that is not bundled
+    is asked of `transformers.AutoConfig`; where that is not installed or does not know it either, raises `UnknownName`, which lists
+    the nearest bundled names and says what was tried.
     """
-    stem = {known.lower(): stem for known, stem in _names().items()}.get(name.lower())
-    if stem is not None:
+    stem = bundled_name(name)
+    if stem is not None and (name.lower() in _by_lower() or not Path(name).is_dir()):
         return _load(stem)
     if "/" not in name and not Path(name).is_dir():
         raise unknown_name("model", name, _names(), "Other models go by their Hugging Face identifier ('owner/name') or as a module.")
@@ -128,6 +136,11 @@ def _load(name: str) -> Architecture:
 def _names() -> dict[str, str]:
     """Every name and alias with the file that it stands for."""
     return json.loads((BUNDLED / INDEX).read_text(encoding="utf-8"))
+
+
+@cache
+def _by_lower() -> dict[str, str]:
+    return {known.lower(): stem for known, stem in _names().items()}
 
 
 OUTER = 5  # exact: levels of nesting down to the rows of a program

@@ -1,10 +1,9 @@
 """Suites "serving" and "inference": bundled architectures that generate tokens or answer single queries, on one device."""
 
-import json
 from functools import cache
 from math import ceil
 
-from estimator.model.architecture import BUNDLED, INDEX, Architecture, load_architecture
+from estimator.model.architecture import Architecture, bundled_name, load_architecture
 from estimator.model.published import EXPERTS_ALONE, scheme_of, stored
 from estimator.model.transform import SKIP, quantize, route
 from estimator.model.transform.recast import recast
@@ -28,17 +27,11 @@ from estimator.validation.workloads import workloads
 WIDE = {"bf16": ("bf16", "bfloat16", "fp16", "float16"), "fp16": ("fp16", "float16", "bf16", "bfloat16"), "fp32": ("fp32", "float32")}
 
 
-@cache
-def _bundled() -> dict[str, str]:
-    return json.loads((BUNDLED / INDEX).read_text(encoding="utf-8"))
-
-
 def bundled_of(row: Row) -> tuple[Architecture, str | None]:
     """The bundled architecture of the row's model, and the weight format that its name states; raises `NotPredicted`."""
     text = row.text("model_id").lower()
     plain, scheme = stored(text)
-    known = {alias.lower(): name for alias, name in _bundled().items()}
-    name = known.get(workloads()["model"].get(text, text)) or known.get(plain)
+    name = bundled_name(workloads()["model"].get(text, text)) or bundled_name(plain)
     if name is None:
         raise NotPredicted("no bundled architecture of this model")
     return load_architecture(name), scheme

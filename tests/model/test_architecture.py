@@ -71,8 +71,8 @@ def test_an_unknown_name_lists_its_nearest():
 
 def test_a_name_without_bundle_or_transformers_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "estimator.model.build", None)
-    with pytest.raises(UnknownName, match=r"unknown model 'acme/gpt2'.*Nearest: .*gpt2.*pip install transformers"):
-        load_architecture("acme/gpt2")
+    with pytest.raises(UnknownName, match=r"unknown model 'acme/gpt2-xxl'.*Nearest: .*gpt2.*pip install transformers"):
+        load_architecture("acme/gpt2-xxl")
 
 
 def test_a_name_that_transformers_does_not_know_either_says_so(monkeypatch):

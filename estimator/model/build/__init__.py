@@ -5,6 +5,7 @@
     served.py     modules that serving engines run differently from the library's reference code
     steps.py      which calls are traced, and at which sizes
     construct.py  modules without weights
+    uneven.py     decoders whose layers differ
     sampling.py   one step, traced at its sample sizes and lifted
     assemble.py   the lifted steps and what else an `Architecture` holds
     pipelines.py  the bundled diffusion pipelines' configurations

@@ -8,6 +8,7 @@ import transformers
 
 from estimator.errors import InvalidSetting, TraceError
 from estimator.model.build import attention
+from estimator.model.build.uneven import fit_layers
 from estimator.model.tracing.notices import notices_pass
 
 try:
@@ -55,6 +56,7 @@ def on_meta(model_class: Any, config: Any, dtype: torch.dtype) -> Any:
     try:
         with torch.device("meta"), notices_pass(), no_init_weights():
             model = _construct(model_class, config)
+            fit_layers(model)
     finally:
         torch.set_default_dtype(default)
     model.tie_weights()  # without initial weights the library leaves heads untied

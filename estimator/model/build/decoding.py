@@ -99,6 +99,8 @@ WAYS: dict[str, type[Decode]] = {
     "VQModel": DecodeUnquantised,
     "AutoencoderKLTemporalDecoder": DecodeSpatiotemporal,
     "AutoencoderKLWan": DecodeFrameByFrame,
+    "AutoencoderKLQwenImage": DecodeVideo,
+    "AutoencoderKLLTXVideo": DecodeVideo,
     "AutoencoderKLCogVideoX": DecodeInPairs,
     "AutoencoderKLHunyuanVideo": DecodeVideo,
 }

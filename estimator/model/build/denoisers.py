@@ -51,13 +51,29 @@ class Latents:
 
 
 def made_for(denoiser: Any, size: Latents) -> None:
-    """Give the denoiser the table of positions of this size, as one made for it would have: it then computes none."""
+    """Give the denoiser the table of positions of this size, as one that was made for it or ran before has: it then computes none."""
     embedding: Any = getattr(denoiser, "pos_embed", None)
+    if type(embedding).__name__ == "QwenEmbedRope":
+        tables = [torch.empty(n, sum(embedding.axes_dim) // 2, dtype=torch.complex64, device="meta") for n in (size.tokens, size.text)]
+        embedding.forward = lambda *_, **__: tuple(tables)
+        return
+    rotary: Any = getattr(denoiser, "rope_embedder", None)
+    if hasattr(rotary, "freqs_cis") and rotary.freqs_cis is None:  # filled when it is first asked
+        rotary(torch.empty(1, len(rotary.axes_dims), dtype=torch.int32, device="meta"))
+    if getattr(getattr(denoiser, "patch_embed", None), "use_positional_embeddings", False):
+        _positions_of_video(denoiser.patch_embed, size)
     if getattr(embedding, "pos_embed", None) is None or getattr(embedding, "pos_embed_max_size", 0) is not None:
         return
     embedding.height, embedding.width = size.height // embedding.patch_size, size.width // embedding.patch_size
     table = torch.empty(1, embedding.height * embedding.width, embedding.pos_embed.shape[-1], device="meta")
     embedding.register_buffer("pos_embed", table, persistent=False)
+
+
+def _positions_of_video(embedding: Any, size: Latents) -> None:
+    embedding.sample_height, embedding.sample_width = size.height, size.width
+    embedding.sample_frames = (size.frames - 1) * embedding.temporal_compression_ratio + 1
+    rows = embedding.max_text_seq_length + size.frames * size.tokens
+    embedding.register_buffer("pos_embedding", torch.empty(1, rows, embedding.embed_dim, device="meta"), persistent=False)
 
 
 def _unet(config: Any, size: Latents) -> Arguments:
@@ -115,7 +131,9 @@ def _flux(config: Any, size: Latents) -> Arguments:
 
 
 def _pixart(config: Any, size: Latents) -> Arguments:
-    told = {"resolution": None, "aspect_ratio": None}
+    told: Arguments = {"resolution": None, "aspect_ratio": None}
+    if config.use_additional_conditions is not False:
+        told = {"resolution": size.empty(size.batch, 2), "aspect_ratio": size.empty(size.batch, 1)}
     masks = {"encoder_attention_mask": size.mask(size.text), "added_cond_kwargs": told}
     return _text(config, size, "caption_channels") | {"hidden_states": size.image} | masks
 
@@ -155,6 +173,29 @@ def _hunyuan_video(config: Any, size: Latents) -> Arguments:
     return _text(config, size, "text_embed_dim") | {"hidden_states": size.video} | more
 
 
+def _qwen_image(config: Any, size: Latents) -> Arguments:
+    packed = size.empty(size.batch, size.tokens, config.in_channels)
+    shapes = [[(1, size.height // config.patch_size, size.width // config.patch_size)]] * size.batch
+    return _text(config, size, "joint_attention_dim") | {"hidden_states": packed, "img_shapes": shapes}
+
+
+def _z_image(config: Any, size: Latents) -> Arguments:
+    text = [size.empty(size.text, config.cap_feat_dim) for _ in range(size.batch)]
+    images = [size.empty(size.channels, 1, size.height, size.width) for _ in range(size.batch)]
+    return {"x": images, "t": size.empty(size.batch), "cap_feats": text}
+
+
+def _ltx(config: Any, size: Latents) -> Arguments:
+    tokens = size.frames * size.height * size.width
+    packed, places = size.empty(size.batch, tokens, config.in_channels), size.empty(size.batch, 3, tokens)  # exact: three axes
+    told = {"hidden_states": packed, "video_coords": places, "encoder_attention_mask": size.mask(size.text)}
+    return _text(config, size, "caption_channels") | told
+
+
+def _cosmos(config: Any, size: Latents) -> Arguments:
+    return _text(config, size, "text_embed_dim") | {"hidden_states": size.video}
+
+
 CALLS: Mapping[str, Callable[[Any, Latents], Arguments]] = {
     "UNet2DConditionModel": _unet,
     "UNet3DConditionModel": _unet_of_video,
@@ -170,4 +211,8 @@ CALLS: Mapping[str, Callable[[Any, Latents], Arguments]] = {
     "WanTransformer3DModel": _wan,
     "CogVideoXTransformer3DModel": _cogvideo,
     "HunyuanVideoTransformer3DModel": _hunyuan_video,
+    "QwenImageTransformer2DModel": _qwen_image,
+    "ZImageTransformer2DModel": _z_image,
+    "LTXVideoTransformer3DModel": _ltx,
+    "CosmosTransformer3DModel": _cosmos,
 }

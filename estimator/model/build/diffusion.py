@@ -25,7 +25,8 @@ FUSIONS = ("eager", "fused")
 BATCH, BATCH_CHECK = (3, 5), 7  # exact: see above
 SIDES = {"height": (7, 11, 13), "width": (9, 17, 10)}  # exact: in multiples of the smallest side; the last is the check
 STRETCH = (5, 6, 7)  # exact: likewise, of frames; enough for chunks between those that the first and the last one touch
-LOOPS = ("AutoencoderKLWan", "AutoencoderKLCogVideoX")
+SAMPLE_BY_SAMPLE = ("ZImageTransformer2DModel",)  # that take samples apart and join them in a loop
+LOOPS = ("AutoencoderKLWan", "AutoencoderKLCogVideoX")  # of videos; one image is one chunk
 
 
 def diffusion_architecture(name: str) -> Architecture:
@@ -103,7 +104,8 @@ def _encode(encoders: list[tuple[str, Any, int]]) -> Program:
 
 def _samples(plan: Pipeline) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     """Sizes to trace at and one to check, in pixels and frames."""
-    sides = {name: tuple(plan.defaults["multiple"] * value for value in values) for name, values in SIDES.items()}
+    side = plan.table.get("sampled", plan.defaults["multiple"])
+    sides = {name: tuple(side * value for value in values) for name, values in SIDES.items()}
     sizes = {"batch": (*BATCH, BATCH_CHECK), **sides}
     if plan.is_video:
         step = plan.defaults["frames_multiple"]
@@ -129,6 +131,8 @@ def _denoise(plan: Pipeline, denoiser: Any, dtype: torch.dtype) -> Program:
         return kernels(made, fusion)
 
     samples, check = _samples(plan)
+    if type(denoiser).__name__ in SAMPLE_BY_SAMPLE:
+        return _program(tuple(samples), lambda fusion: lifted_in_chunks(partial(at, fusion), samples, check, "denoiser", "batch"))
     return _program(tuple(samples), lambda fusion: lifted(partial(at, fusion), samples, check, "denoiser"))
 
 
@@ -141,7 +145,9 @@ def _decode(plan: Pipeline, decoder: Any, dtype: torch.dtype) -> Program:
         return kernels(_once(module, tuple(sizes.values()), lambda: trace(module, *given, training=False)), fusion)
 
     samples, check = _samples(plan)
-    if type(decoder).__name__ in LOOPS:  # what a compiler would fuse across chunks depends on their number; it is left as it is
+    if (
+        plan.is_video and type(decoder).__name__ in LOOPS
+    ):  # what a compiler would fuse across chunks depends on their number; it is left as it is
         chunks = lifted_in_chunks(partial(at, "eager"), samples, check, "decoder", "frames")
         return Program(tuple(samples), dict.fromkeys(FUSIONS, chunks))
     return _program(tuple(samples), lambda fusion: lifted(partial(at, fusion), samples, check, "decoder"))
