@@ -14,8 +14,8 @@ from estimator.validation.signatures import format_of, product
 
 STREAM = TensorSpec((2**25,), "fp64")  # exact: BabelStream's default array
 TERMS = TensorSpec((2**28,), "fp64")  # exact: far beyond what starting a kernel costs
-# benchmarks whose arrays hold one value throughout, so that hardly a bit toggles: 0.1, 0.2 and 0.0 in BabelStream (Stream.h); the byte 0x3c,
-# or 0x38 for 8-bit formats, in sinkers/gpu-power-lab (workload_powervirus.cu, gemm_lt.cu)
+# benchmarks whose arrays hold one value throughout, so that hardly a bit toggles: 0.1, 0.2 and 0.0 in BabelStream (Stream.h), and in
+# sinkers/gpu-power-lab the byte 0x3c (workload_powervirus.cu) or, for 8-bit formats, 0x38 (gemm_lt.cu)
 CONSTANT = {"babelstream", "powervirus"}
 PER_TERM = 8  # exact: operations of one term of the series: index, shift, square, add, reciprocal (two steps), accumulate
 
