@@ -13,6 +13,7 @@ from estimator.hardware.collective import with_link
 from estimator.hardware.host import Host, load_host
 from estimator.hardware.named import list_named, load_named
 from estimator.hardware.schema import Link, Number, Profile, Section, Watt
+from estimator.quantity import Numeric
 
 NETWORK = "network"
 
@@ -65,10 +66,11 @@ class Cluster(Section):
             return 0
         return 1 if ports <= self.radix else 1 + ceil(log(ports / float(self.radix)) / log(float(self.radix) / 2))
 
-    def network_power(self, devices: int) -> float:
-        """W of all switches: a tree of L levels has 2 L - 1 switch ports for each port of a device."""
-        levels = self.switch_levels(devices)
-        return devices * float(self.ports_per_device) * max(2 * levels - 1, 0) * float(self.port_power)
+    def network_power(self, devices: int, ports_per_device: Numeric = None, port_power: Numeric = None) -> Numeric:
+        """W of all switches: a tree of L levels has 2 L - 1 switch ports for each port of a device; numbers as stated unless given."""
+        ports = self.ports_per_device if ports_per_device is None else ports_per_device
+        each = self.port_power if port_power is None else port_power
+        return devices * ports * max(2 * self.switch_levels(devices) - 1, 0) * each
 
 
 def list_clusters() -> list[str]:

@@ -11,6 +11,7 @@ class Demand:
     and wave quantisation make it larger), and `unit` says where: "tensor" or "vector". `mac_padding` are multiply-adds with zeros that fill
     a matrix instruction: operands are delivered to them, but nothing is added. Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
+    `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run.
     `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
     `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
     work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
@@ -25,6 +26,7 @@ class Demand:
     unit: str = "tensor"
     vector_ops: float = 0.0
     special_ops: float = 0.0
+    integer_ops: float = 0.0
     vector_format: str = "fp32"
     shared_bytes: float = 0.0
     l2_bytes: float = 0.0

@@ -13,6 +13,7 @@ from estimator.errors import ProfileError, unknown_name
 from estimator.facts import load_facts, profiles_dir
 from estimator.hardware.quantity import Quantity
 from estimator.hardware.schema import Byte, BytePerSecond, Number, Section, Watt
+from estimator.quantity import Numeric
 
 PERCENT = 100  # exact: efficiencies are stated at per cent of the rated load
 
@@ -25,7 +26,7 @@ class Part(Section):
     idle: Watt = Field(description="one of them, on and waiting")
     active: Watt = Field(description="one of them, working without pause")
 
-    def power(self, load: float) -> float:
+    def power(self, load: float) -> Numeric:
         """W of all of them at a load from 0 (waiting) to 1 (working without pause), in proportion."""
         return self.count * (self.idle + load * (self.active - self.idle))
 
@@ -72,17 +73,20 @@ class Supply(Section):
     rated: Watt = Field(description="of one")
     efficiency: dict[str, Number] = Field(description="power out ÷ power in, by per cent of the rated load")
 
-    def loss(self, power: float) -> float:
+    def loss(self, power: Numeric) -> Numeric:
         """W lost while `power` (W) is delivered: between the loads at which efficiency is stated in proportion, below them constant."""
         rated = self.count * self.rated
         points = sorted((int(load) / PERCENT, value) for load, value in self.efficiency.items())
         lost = [(load * rated, load * rated * (1 / value - 1)) for load, value in points]
-        if power <= lost[0][0]:
-            return lost[0][1]
+        found = lost[0][1] + _above(power - lost[-1][0]) * (1 / points[-1][1] - 1)
         for (less, low), (more, high) in zip(lost, lost[1:]):
-            if power <= more:
-                return low + (high - low) * (power - less) / (more - less)
-        return power * (1 / points[-1][1] - 1)
+            found = found + (_above(power - less) - _above(power - more)) * (high - low) / (more - less)
+        return found
+
+
+def _above(gap: Numeric) -> Numeric:
+    """`gap` where it is above zero, else 0: for numbers and arrays."""
+    return (gap + abs(gap)) / 2
 
 
 class Host(Section):
@@ -109,7 +113,7 @@ class Host(Section):
 
     def at_wall(self, power: float) -> float:
         """W at the wall for `power` (W) behind the supplies."""
-        return power + self.supply.loss(power)
+        return power + float(self.supply.loss(power))
 
 
 KINDS = {

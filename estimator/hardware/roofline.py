@@ -78,6 +78,8 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
         "vector": demand.vector_ops / vector,
         "special": demand.special_ops / (profile.vector.special_per_clock * processors * profile.achievable.vector),
     }
+    if demand.integer_ops and profile.vector.integer_per_clock is not None:
+        cycles["integer"] = demand.integer_ops / (profile.vector.integer_per_clock * processors * profile.achievable.vector)
     if demand.mac_slots:
         matrix = rate(profile, demand.unit, demand.mac_format) * processors
         achievable = profile.achievable.tensor if demand.unit == "tensor" else profile.achievable.vector

@@ -114,6 +114,7 @@ class Vector(Section):
     """Vector (SIMT) and special-function units of one multiprocessor."""
 
     fma_per_clock: dict[str, MacPerClock] = Field(description="multiply-adds per clock by number format, packed formats included")
+    integer_per_clock: Number | None = Field(default=None, description="32-bit integer operations per clock; default: as many as in fp32")
     special_per_clock: Number = Field(description="exponentials, reciprocals and other special functions per clock")
     lanes: Number = Field(description="lanes that share one instruction")
     register_bits_per_lane: Number = Field(description="register-file bits moved per lane and operation")

@@ -24,3 +24,6 @@ def _walk(value, path):
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _walk(item, f"{path}.{name}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _walk(item, f"{path}.{index}")

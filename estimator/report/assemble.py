@@ -16,7 +16,7 @@ from estimator.run.plan import Plan, Run
 from estimator.run.settings import SHAPES, describe
 from estimator.run.speech import is_speech
 from estimator.run.stack import Stack, matrix_format
-from estimator.run.uncertainty import kind_of, structural_error
+from estimator.run.uncertainty import kind_of, metered_error, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
 MATRIX_KINDS = ("matmul", "attention", "convolution")
@@ -43,7 +43,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profi
         media_seconds=plan.media_seconds,
         coverage=_unknown(plan.kernels),
         assumptions=tuple(dict.fromkeys(notes)),
-        numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_shaping(plan), *_structural(run, stack)),
+        numbers=(*_numbers("hardware", profile), *_numbers("stack", stack), *_beside(plan), *_structural(run, stack, plan)),
     )
 
 
@@ -62,14 +62,17 @@ def _numbers(owner: str, holder: Profile | Stack) -> tuple[Source, ...]:
     return tuple(_source(f"{owner}.{path}", value) for path, value in holder.quantities().items())
 
 
-def _shaping(plan: Plan) -> Iterable[Source]:
-    """Numbers of the practice and the cluster of a training run."""
-    origin = origin_of(plan.phases)
-    return (_source(path, value) for path, value in origin.quantities().items()) if origin else ()
+def _beside(plan: Plan) -> Iterable[Source]:
+    """Numbers of the practice and the cluster of a training run, and of servers and facility."""
+    origin, meter = origin_of(plan.phases), plan.facility.meter if plan.facility else None
+    numbers = (dict(meter.quantities()) if meter else {}) | (dict(origin.quantities()) if origin else {})
+    return (_source(path, value) for path, value in numbers.items())
 
 
-def _structural(run: object, stack: Stack) -> Iterable[Source]:
-    return (_source(path, value) for path, value in structural_error(kind_of(run, stack.name)).items())
+def _structural(run: object, stack: Stack, plan: Plan) -> Iterable[Source]:
+    kind = kind_of(run, stack.name)
+    errors = structural_error(kind) | (metered_error(kind) if plan.facility else {})
+    return (_source(path, value) for path, value in errors.items())
 
 
 def _source(name: str, value: Quantity) -> Source:

@@ -175,8 +175,10 @@ class Estimate(Exports):
     def interval(self, level: float = LEVEL, of: str = "energy") -> tuple[float, float]:
         """(low, high) that hold the truth with probability `level`, given the ranges of all numbers and the model's own error.
 
-        `of` is one of `figures()`. The interval contains the estimate, and a wider level a narrower one. Raises `InvalidSetting`
-        for a level outside (0, 1), `UnknownName`, and `EstimatorError` for an estimate read from JSON without its spread.
+        `of` is one of `figures()`, or of those at the meter: `facility.energy`, `.wall`, `.power`, `.kwh`, `.co2e_kg`, `.water_l` and
+        `.cost`, with the ranges of servers, switches, place and grid. The interval contains the estimate, and a wider level a
+        narrower one. Raises `InvalidSetting` for a level outside (0, 1), `UnknownName`, and `EstimatorError` for an estimate read
+        from JSON without its spread.
         """
         from estimator.report.interval import interval
 
@@ -208,7 +210,7 @@ class Estimate(Exports):
 
         data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers", "spread")}
         data["spread"] = asdict(self.uncertainty) if known(self) else None
-        data["facility"] = asdict(self.facility) if self.facility else None
+        data["facility"] = self.facility.to_dict() if self.facility else None
         return json.dumps(data | {"numbers": self.sources(), "phases": [phase_to_dict(phase) for phase in self.phases]})
 
     @classmethod

@@ -1,13 +1,17 @@
 """The report as text: the answer first, then where the joules go, then what was assumed. `html.py` shows the same."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from estimator.report.cuts import NAMES, Table, tables
-from estimator.report.interval import contributors, spread
+from estimator.report.interval import contributors, figures, spread
+from estimator.run.diffusion import Diffusion
+from estimator.run.serving import Serving
+from estimator.run.settings import Inference, Training, describe
 from estimator.units import SECONDS_PER_HOUR, format_si
 
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # exact: columns of running text
 WARNING = "WARNING: "
+AMOUNTS = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "sequence_tokens", "optimizer", "steps")
 
 
 def render(estimate: "Estimate") -> str:
@@ -35,10 +40,9 @@ def _wrapped(lines: list[str]) -> str:
 
 def heading(estimate: "Estimate") -> str:
     """Model, hardware, run and the headline figures."""
-    settings = ", ".join(f"{name}={value}" for name, value in estimate.run.items() if name != "kind" and value is not None)
     lines = [
         f"{estimate.model} on {estimate.hardware}",
-        _wrapped([f"{estimate.run['kind']}({settings}), stack {estimate.stack}"]),
+        _wrapped([f"{estimate.run['kind']}({_settings(estimate.run)}), stack {estimate.stack}"]),
         f"energy {format_si(estimate.energy, 'J')} ({_aside(estimate)})"
         f" · time {format_si(estimate.time, 's')} · mean power {format_si(estimate.power, 'W')}",
     ]
@@ -48,6 +52,14 @@ def heading(estimate: "Estimate") -> str:
     ]
     said = [*lines, " · ".join(counted), service(estimate), _wrapped([around(estimate)]), _wrapped([contributors(estimate)])]
     return "\n".join(line for line in said if line)
+
+
+def _settings(run: Mapping[str, Any]) -> str:
+    """What says how much is run, and what is not as usual."""
+    kinds = {kind.__name__: kind for kind in (Inference, Training, Serving, Diffusion)}
+    usual = describe(kinds[run["kind"]]()) if run["kind"] in kinds else {}
+    shown = {name: value for name, value in run.items() if value is not None and (name in AMOUNTS or value != usual.get(name))}
+    return ", ".join(f"{name}={value}" for name, value in shown.items() if name != "kind")
 
 
 def service(estimate: "Estimate") -> str:
@@ -71,16 +83,30 @@ def around(estimate: "Estimate") -> str:
     """MFU of training, and what the run takes at the meter; empty where neither is known."""
     lines = [] if estimate.mfu is None else [f"MFU {estimate.mfu:.1%} of {estimate.devices} device{'s' * (estimate.devices > 1)}"]
     if estimate.facility:
-        given = estimate.facility
-        lines.append(
-            f"at the meter {format_si(given.energy, 'J')} ({format_si(given.energy / SECONDS_PER_HOUR, 'Wh')}), "
-            f"{given.co2e_kg:,.3g} kg CO2e, {format_si(given.water_l, 'L')} of water, {_dollars(given.cost)} of electricity"
-        )
-    return " · ".join(lines)
+        lines.append("at the meter " + ", ".join(_metered(estimate)))
+        lines.append(contributors(estimate, "facility.energy").replace("uncertain", "uncertain there"))
+    return " · ".join(line for line in lines if line)
+
+
+def _metered(estimate: "Estimate") -> Iterator[str]:
+    """Each figure at the meter with its interval."""
+    values = figures(estimate)
+    for name, (form, what) in METERED.items():
+        hours = format_si(values[name] / SECONDS_PER_HOUR, "Wh") if name == "facility.energy" else ""
+        aside = "; ".join(text for text in (spread(estimate, name, form), hours) if text)
+        yield f"{form(values[name])}{what}{f' ({aside})' if aside else ''}"
 
 
 def _dollars(cost: float) -> str:
     return f"${cost:,.2f}" if cost >= 1 else f"${cost:.2g}"
+
+
+METERED: dict[str, tuple[Callable[[float], str], str]] = {
+    "facility.energy": (lambda joules: format_si(joules, "J"), ""),
+    "facility.co2e_kg": (lambda kilograms: f"{kilograms:,.3g} kg", " CO2e"),
+    "facility.water_l": (lambda litres: format_si(litres, "L"), " of water"),
+    "facility.cost": (_dollars, " of electricity"),
+}
 
 
 def _aside(estimate: "Estimate") -> str:

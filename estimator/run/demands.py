@@ -38,14 +38,16 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     fused = kernel.kind == "attention" and bool(work.products)
     blocks = attention_blocks(kernel, work, profile) if fused else WHOLE
     macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
+    placing = addressing_ops(kernel, stack)
     return Demand(
         macs=macs,
         mac_slots=tiling.slots * (slots_for_each(profile, number_format, stack) if fused and unit == "tensor" else 1.0),
         mac_padding=macs * (blocks.rows - 1),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop * scores + promoted + addressing_ops(kernel, stack),
+        vector_ops=work.vector_flop * scores + promoted + placing,
         special_ops=work.special_flop * scores,
+        integer_ops=placing,
         vector_format=lane_format(kernel.format),
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
@@ -107,7 +109,8 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     scaled = _blocks(kernel.signatures[0].get("scale_a"))
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:
-        cut = grouped_tiling(products, width, profile, speed, kernel.signatures[0].get("zipf") is not None, scaled)
+        ragged, tile = kernel.signatures[0].get("zipf") is not None, kernel.signatures[0].get("tile_rows")
+        cut = grouped_tiling(products, width, profile, speed, ragged, scaled, tile)
     else:
         cut = together([best_tiling(product, width, profile, speed, scaled) for product in products])
     reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)

@@ -15,6 +15,7 @@ from estimator.model.program import Program
 from estimator.model.work import Kernel, Signature, TensorSpec
 from estimator.run.lengths import Lengths
 from estimator.run.roles import ATTENTION, GROUPED
+from estimator.run.stack import GROUP_PASS
 
 ROUTER = ("gate", "router")
 SHARED = "shared"  # in the names of experts that every token meets
@@ -55,6 +56,7 @@ class Engine:
         self.decode, self.prefill, self.fusion = programs["decode"], programs["prefill"], fusion
         found = fused_routing(self.decode.kernels[fusion])
         self.order = [self._part(kernel) for kernel in found]
+        found = tuple(_by_rows(kernel) if part == "experts" else kernel for kernel, part in zip(found, self.order))
         self.parts = {
             name: self._program(self.decode, [k for k, part in zip(found, self.order) if part == name]) for name in set(self.order)
         }
@@ -179,6 +181,11 @@ def fused_routing(kernels: Sequence[Kernel]) -> tuple[Kernel, ...]:
     return tuple(merged)
 
 
+def _by_rows(kernel: Kernel) -> Kernel:
+    """A pass over the experts' rows as engines run it: a block for each row, so little is in flight."""
+    return replace(kernel, kind=GROUP_PASS) if kernel.kind in ("pointwise", "reduction") else kernel
+
+
 def _read(kernel: Kernel) -> tuple[TensorSpec, ...]:
     return kernel.signatures[0].inputs if kernel.reads is None else kernel.reads
 
@@ -192,7 +199,7 @@ def _routes(kernel: Kernel, experts: set[str], hidden: Any) -> bool:
 
 
 def _activates(kernel: Kernel) -> bool:
-    return any(signature.op in ("aten.silu", "aten.gelu", "aten.clamp") for signature in kernel.signatures)
+    return any(signature.op in ("aten.silu", "aten.gelu", "aten.clamp", "est.narrow") for signature in kernel.signatures)
 
 
 def _only_moves(kernel: Kernel) -> bool:

@@ -1,25 +1,22 @@
-"""Around the devices: processors, memory modules, adapters, disks, fans, power supplies, switches and cooling; cost, carbon, water.
-
-A server's parts draw between their power at rest and at work: processors what they draw while they feed accelerators, adapters by
-the share of time in which devices exchange, fans by the cube of the load (affinity laws). Supplies lose what they lose at that load;
-cooling and distribution take what power usage effectiveness says (ISO/IEC 30134-2).
-"""
+"""Where devices stand, with what cooling, water, carbon and money a kilowatt-hour takes there; and what a run takes at that meter."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.facts import load_facts
-from estimator.hardware.catalogue import load_profile
-from estimator.hardware.cluster import Cluster
-from estimator.hardware.host import Host, hosts_of, list_hosts, load_host
-from estimator.hardware.schema import Profile
+from estimator.hardware.host import load_host
+from estimator.quantity import Quantity
 from estimator.units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from estimator.run.meter import Meter
 
 JOULES_PER_KWH = 1000 * SECONDS_PER_HOUR  # exact: by definition
 GRAMS_PER_KG = 1000  # exact: by definition
-MODULE_LOAD = 1 / 2  # exact: modules between rest and work, where nothing says more
+PLACED = ("pue", "wue", "price")
+FIGURES = ("energy", "wall", "power", "kwh", "co2e_kg", "water_l", "cost")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +44,22 @@ class Facility:
         if self.pue is not None and self.pue < 1:
             raise InvalidSetting(f"pue={self.pue}: power usage effectiveness is total ÷ equipment power, at least 1")
 
-    def figure(self, name: str) -> float:
-        """`pue`, `wue` or `price`: as given, else of the place."""
-        given = getattr(self, name)
-        return float(_place(self.place)[name]) if given is None else float(given)
+    def quantities(self) -> dict[str, Quantity]:
+        """By path: `facility.pue`, `.wue` and `.price` as given or else of the place, `grid.carbon` (g/kWh) and `grid.water` (L/kWh)."""
+        given = {name: getattr(self, name) for name in PLACED}
+        place = {f"facility.{name}": _place(self.place)[name] if one is None else stated(one) for name, one in given.items()}
+        return place | {f"grid.{name}": one for name, one in self._mix().items()}
 
-    def mix(self) -> tuple[float, float]:
-        """(grams of CO2e for each kWh, litres of water for each kWh at the power plants)."""
+    def _mix(self) -> dict[str, Quantity]:
         if not isinstance(self.grid, str):
-            return float(self.grid), 0.0
-        return float(_country(self.grid)["carbon"]) * JOULES_PER_KWH, float(_country(self.grid)["water"])
+            return {"carbon": stated(self.grid), "water": stated(0.0)}
+        country = _country(self.grid)
+        return {"carbon": country["carbon"].scaled(JOULES_PER_KWH, "g/kWh"), "water": country["water"]}
+
+
+def stated(value: float) -> Quantity:
+    """A number that the caller gave: without a range."""
+    return Quantity(float(value), source="given by the caller")
 
 
 def _place(name: str) -> dict[str, Any]:
@@ -75,7 +78,10 @@ def _country(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a run takes at the meter: `parts` are its joules by who draws them, the devices among them."""
+    """What a run takes at the meter: `parts` are its joules by who draws them, the devices among them.
+
+    `meter` is what was read, not written to JSON. Where that was read for many samples, all figures are arrays.
+    """
 
     parts: dict[str, float]
     pue: float
@@ -84,6 +90,15 @@ class Footprint:
     water: float = field(metadata={"unit": "L/kWh"})
     host: str = ""
     time: float = 0.0
+    meter: "Meter | None" = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON holds."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "meter"}
+
+    def figures(self) -> dict[str, Any]:
+        """All figures by name."""
+        return {name: getattr(self, name) for name in FIGURES}
 
     @cached_property
     def energy(self) -> float:
@@ -119,47 +134,3 @@ class Footprint:
     def cost(self) -> float:
         """Price of the electricity."""
         return self.kwh * self.price
-
-
-def host_of(profile: Profile, facility: Facility, cluster: Cluster | None = None) -> Host:
-    """The server: as named, that of the cluster, the usual one of the device or of its architecture; else a workstation or PCIe server."""
-    if facility.host is not None:
-        return load_host(facility.host)
-    if cluster is not None:
-        return cluster.server
-    usual = {
-        load_profile(load_host(name).accelerator).name: name for name in reversed(list_hosts()) if hosts_of(load_host(name).accelerator)
-    }
-    alike = [name for device, name in usual.items() if load_profile(load_host(name).accelerator).architecture == profile.architecture]
-    return load_host(usual.get(profile.name) or (alike[0] if alike else "server-8x-pcie"))
-
-
-def host_parts(host: Host, devices_power: float, exchanging: float = 0.0, feeding: bool = True) -> dict[str, float]:
-    """W of one whole server by part, where its accelerators draw `devices_power`, exchange in a share of the time, and are fed or wait."""
-    parts = {
-        "processors": sum(float(p.count * (p.feeding if feeding else p.idle)) for p in host.processors),
-        "memory modules": sum(m.power(MODULE_LOAD if feeding else 0) for m in host.modules),
-        "network adapters": sum(a.power(exchanging) for a in host.adapters),
-        "disks": sum(float(d.count * d.idle) for d in host.drives),
-        "server board": float(host.board),
-    }
-    heat = min((devices_power + sum(parts.values())) / float(host.limit), 1.0)
-    parts["fans"] = float(host.fans.idle) + heat**3 * float(host.fans.active - host.fans.idle)
-    parts["power supplies"] = host.supply.loss(devices_power + sum(parts.values()))
-    return parts
-
-
-def footprint(
-    energy: float, time: float, devices: int, profile: Profile, facility: Facility, cluster: Cluster | None = None, exchanging: float = 0.0
-) -> Footprint:
-    """What `devices` that take `energy` (J) in `time` (s) make of it at the meter; a server is shared by as many as it holds."""
-    host = host_of(profile, facility, cluster)
-    servers = devices / float(host.accelerators)
-    around = host_parts(host, energy / time / servers, exchanging)
-    parts = {"devices": energy} | {name: watts * servers * time for name, watts in around.items()}
-    if cluster is not None:
-        parts["switches"] = cluster.network_power(devices) * time
-    pue = facility.figure("pue")
-    parts["cooling and distribution"] = (pue - 1) * sum(parts.values())
-    carbon, plant = facility.mix()
-    return Footprint(parts, pue, facility.figure("price"), carbon, facility.figure("wue") + plant * pue, host.name, time)

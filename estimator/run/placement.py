@@ -7,8 +7,9 @@ from estimator.hardware.cluster import Cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.run.entry import COMMUNICATION
-from estimator.run.facility import Facility, footprint
+from estimator.run.facility import Facility
 from estimator.run.layout import best_layout
+from estimator.run.meter import meter_of
 from estimator.run.parallel import Parallel
 from estimator.run.plan import Plan
 from estimator.run.practice import Practice
@@ -53,6 +54,6 @@ def with_facility(plan: Plan, profile: Profile, facility: Facility | str | bool 
     where = facility if isinstance(facility, Facility) else Facility() if facility is True else Facility(place=facility)
     time = sum(map(seconds, plan.phases))
     exchanging = sum(seconds(phase) for phase in plan.phases if phase.name == COMMUNICATION) / time
-    found = footprint(sum(map(joules, plan.phases)), time, plan.devices, profile, where, cluster, exchanging)
+    found = meter_of(profile, plan.devices, where, cluster, exchanging).read(sum(map(joules, plan.phases)), time)
     note = f"at the meter: {found.host}, PUE {found.pue:g} ({where.place}), grid {where.grid}"
     return replace(plan, facility=found, notes=[*plan.notes, note])

@@ -52,10 +52,9 @@ class Steps:
         whole = self.engine.kernels(batch, self.parallel.data if self.parallel.expert > 1 else 1)
         kernels = shard([kernel for kernel, _ in whole], self.parallel.tensor, self.parallel.expert)
         tokens = batch.rows * (self.parallel.data if self.parallel.expert > 1 else 1)
-        parts = []
-        for kernel, (_, share) in zip(kernels, whole):
-            item = asked(kernel, self.profile, self.stack)
-            parts.append(Part(on_engine(item, kernel, tokens, self.parallel.expert, self.serves), share))
+        items = [asked(kernel, self.profile, self.stack) for kernel in kernels]
+        done = on_engine(items, kernels, tokens, self.parallel.expert, self.serves, self.profile)
+        parts = [Part(item, share) for item, (_, share) in zip(done, whole)]
         parts += self._waiting(parts, kernels)
         exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.logits)
         parts += [Part(exchanged(exchange, self.stack), batch.share) for exchange in exchanges]

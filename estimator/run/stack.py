@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.named import list_named, load_named
-from estimator.hardware.schema import Byte, Number, Second, Section
+from estimator.hardware.schema import Byte, BytePerClock, Number, Second, Section
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import Kernel
 
@@ -16,12 +16,15 @@ class Engine(Section):
     launch_interval: Second
     host_step: Second
     host_sequence: Second
+    rank_step: Second
+    rank_sequence: Second
     sampling_bytes: Byte
     expert_skew: Number
     expert_rows_small: Number
     expert_rows_large: Number
     expert_alignment: Number
-    expert_memory_share: Number
+    expert_sorts: Number
+    expert_load_rate: BytePerClock
     expert_tensor_share: Number
 
 
@@ -94,7 +97,7 @@ def _interval(kind: str, stack: Stack) -> float:
 
 def _memory_share(kind: str, stack: Stack) -> Any:
     if kind == EXPERTS and stack.engine is not None:
-        return stack.engine.expert_memory_share
+        return stack.engine.expert_load_rate  # a rate in place of a share: only its ratio to another counts
     share = MEMORY_SHARES.get(kind)
     return getattr(stack, share) if share else 1.0
 

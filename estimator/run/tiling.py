@@ -6,7 +6,7 @@ the chip better but read each operand more often; the library picks the fastest,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
 from estimator.hardware.schema import Profile
@@ -47,21 +47,58 @@ def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per
 
 
 def grouped_tiling(
-    products: Sequence[MatrixProduct], width: float, profile: Profile, macs_per_cycle: float, ragged: bool, scaled: bool = False
+    products: Sequence[MatrixProduct],
+    width: float,
+    profile: Profile,
+    macs_per_cycle: float,
+    ragged: bool,
+    scaled: bool = False,
+    tile_rows: float | None = None,
 ) -> Tiling:
     """The fastest `Tiling` of groups of products, such as those of experts, in one launch.
 
     Rows are gathered through a table of indices, so no two multiprocessors share a tile, and each group's rows fill whole tiles. With
-    `ragged` groups the sizes are means: the last tile of a group is half full on average.
+    `ragged` groups the sizes are means: the last tile of a group is half full on average. A kernel compiled for tiles of `tile_rows`
+    has no choice.
     """
     unit = profile.tensor
     m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
+    if tile_rows is not None:
+        cut = _grouped(products, width, profile, int(tile_rows), n // 2, ragged)
+        return cut if scaled else _as_if_full(cut, products, width, profile, macs_per_cycle, int(tile_rows), n // 2, ragged)
     options = [
         _grouped(products, width, profile, m // cluster // a, n // b, ragged)
         for a, b in (_scaled_shape(products) if scaled else GROUP_SHAPES)
     ]
     l2 = profile.l2.bandwidth
     return min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
+
+
+def _as_if_full(
+    cut: Tiling,
+    products: Sequence[MatrixProduct],
+    width: float,
+    profile: Profile,
+    macs_per_cycle: float,
+    tile_m: int,
+    tile_n: int,
+    ragged: bool,
+) -> Tiling:
+    """A tiling whose tiles take as long with empty rows as when they load all of them: each step of its pipeline has a fixed length."""
+    if not profile.l2.bandwidth or profile.tensor is None:
+        return cut
+    loaded = 0.0
+    for product in products:
+        _, right, out = operand_bytes(product, width)
+        rows = _tile_rows(product, tile_m, ragged)
+        loaded += ceil(product.n / tile_n) * product.batch * rows * tile_m * product.k * width + rows * right + out
+    cycles = loaded / (profile.l2.bandwidth * profile.achievable.l2)
+    return replace(cut, slots=max(cut.slots, cycles * macs_per_cycle * profile.achievable.tensor))
+
+
+def _tile_rows(product: MatrixProduct, tile_m: int, ragged: bool) -> float:
+    """Tiles down the rows of one group."""
+    return max(1.0, product.m / tile_m + 1 / 2) if ragged else ceil(product.m / tile_m)
 
 
 def _scaled_shape(products: Sequence[MatrixProduct]) -> tuple[tuple[int, int], ...]:
@@ -79,8 +116,7 @@ def _grouped(products: Sequence[MatrixProduct], width: float, profile: Profile, 
     processors = int(profile.die.multiprocessors)
     tiles = slots = l2_bytes = memory_bytes = 0.0
     for product in products:
-        rows = max(1.0, product.m / tile_m + 1 / 2) if ragged else ceil(product.m / tile_m)
-        columns = ceil(product.n / tile_n)
+        rows, columns = _tile_rows(product, tile_m, ragged), ceil(product.n / tile_n)
         mine = product.batch * rows * columns
         left, right, out = moved = operand_bytes(product, width)
         tiles += mine

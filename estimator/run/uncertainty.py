@@ -15,6 +15,8 @@ from estimator.run.settings import Training
 LEVEL = 0.9  # exact: what a sourced range is meant to hold, and what is reported unless asked otherwise
 FIGURES = ("energy", "time", "power")
 STRUCTURAL = "structural_error"  # first word of the paths of the model's own error
+METER = "facility."  # what the names of figures at the meter begin with
+METERED = {"inference": "system", "training": "training-run"}  # kinds of runs, and that of those which were read at a meter
 SHAPES = ("tail", "ranges")  # what a figure's structural error has beside its range, see `Factor`
 
 
@@ -34,8 +36,9 @@ class Factor:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Of each of energy, time and power: `quantiles`, evenly spaced from the least to the greatest sample, divided by the estimate;
-    and `shares` of the variance of its logarithm by the path of the sourced number."""
+    """Of each of energy, time and power, and of `facility.energy` and so on where the run has a facility: `quantiles`, evenly spaced
+    from the least to the greatest sample, divided by the estimate; and `shares` of the variance of its logarithm, the outermost half
+    per cent on either side drawn in, by the path of the sourced number."""
 
     quantiles: dict[str, tuple[float, ...]]
     shares: dict[str, dict[str, float]]
@@ -45,7 +48,7 @@ class Uncertainty:
 
         The same part, 1 - `level`, is left out of those below the estimate and of those above it, so that the interval always
         contains the estimate and a wider level contains a narrower one. Raises `InvalidSetting` for a level outside (0, 1) and
-        `UnknownName` for a figure that is none of energy, time and power.
+        `UnknownName` for a figure without quantiles.
         """
         if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
             raise InvalidSetting(f"level={level!r}: expected a share between 0 and 1, such as 0.9 for nine truths in ten")
@@ -80,6 +83,16 @@ def kind_of(run: object, stack: str) -> str:
     if isinstance(run, Training):
         return "training"
     return "diffusion" if isinstance(run, Diffusion) else "serving" if stack == "serving" else "inference"
+
+
+def metered_error(kind: str) -> dict[str, Quantity]:
+    """The structural error of figures at the meter: from training runs and whole systems that were read there; else none."""
+    return structural_error(METERED[kind]) if kind in METERED else {}
+
+
+def structural_path(structural: Mapping[str, Quantity], figure: str) -> str | None:
+    """The path of a figure's structural error, if there is one."""
+    return next((path for path in structural if path.endswith(f".{figure}")), None)
 
 
 def structural_error(kind: str) -> dict[str, Quantity]:

@@ -23,20 +23,27 @@ from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
 from estimator.run.phase import Basis, Phase, origin_of
 from estimator.run.stack import host_seconds, terms
-from estimator.run.uncertainty import FIGURES, Uncertainty, shape_of
+from estimator.run.uncertainty import FIGURES, STRUCTURAL, Uncertainty, shape_of, structural_path
+from estimator.run.uncertainty_meter import Surroundings, at_meter
 from estimator.run.uncertainty_responses import of_run, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
+from estimator.run.uncertainty_summary import summary
 
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
-TABLE = 200  # exact: steps of the quantile tables, half a percent each
-RIDGE = 1e-9  # exact: keeps the regression solvable where a cause never varies or two are one
 WORK_COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
 Array = np.ndarray
 
 
-def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], samples: int = SAMPLES, shares: bool = True) -> Uncertainty:
+def propagate(
+    phases: Sequence[Phase],
+    structural: Mapping[str, Quantity],
+    samples: int = SAMPLES,
+    shares: bool = True,
+    meter: Surroundings | None = None,
+) -> Uncertainty:
     """The `Uncertainty` of a run's energy, time and power; `structural` as `uncertainty.structural_error` gives it.
 
+    With a `meter` also that of all figures there, as `facility.…`: the same samples of the devices in samples of what is around them.
     Without `shares`, what the spread is made of is left out, which takes half of the time.
 
     Raises `EstimatorError` for phases that do not hold what they were priced from, or if no sample can run.
@@ -49,7 +56,7 @@ def propagate(phases: Sequence[Phase], structural: Mapping[str, Quantity], sampl
     def figures(sampler: Sampler, size: int) -> dict[str, Array]:
         return shaped(price_many(bases, sampler, size), known, sampler)
 
-    return _propagate(figures, quantities, structural, samples, shares)
+    return _propagate(figures, quantities, structural, samples, shares, meter)
 
 
 def bases_of(phases: Sequence[Phase]) -> list[Basis]:
@@ -77,65 +84,54 @@ def _propagate(
     structural: Mapping[str, Quantity],
     samples: int,
     shares: bool,
+    meter: Surroundings | None = None,
 ) -> Uncertainty:
-    """Figures with every number at its value, to learn which are used, and with those that have a range sampled."""
-    nominal = Sampler(quantities, 1)
+    """Figures with every number at its value, to learn which are used, and with those that have a range sampled.
+
+    Dimensions go to numbers by name, those of the meter last: no order of reading, nor any meter, changes what the devices draw.
+    """
+    outside = meter.quantities() if meter else {}
+    everything = dict(outside) | dict(quantities)
+    nominal = Sampler(everything, 1)
     at_value = figures(nominal, 1)
-    own = {figure: next((path for path in structural if path.endswith(f".{figure}")), None) for figure in FIGURES}
-    tails = {path: shape_of(structural, path, "tail") for path in own.values() if path}
-    drawn = Sampler(quantities, samples, (*nominal.used, *(path for path, one in structural.items() if one.low < one.high)), tails)
+    inner = sorted({*nominal.used, *_ranged(structural)})
+    at_value |= at_meter(meter, at_value, nominal)
+    outer = sorted({*nominal.used, *_ranged(outside, STRUCTURAL)} - {*inner})
+    own = {name: structural_path(structural, name) for name in FIGURES}
+    beyond = meter.structural_paths() if meter else {}
+    tails = {path: shape_of(everything, path, "tail") for path in (*own.values(), *beyond.values()) if path}
+    drawn = Sampler(everything, samples, (*inner, *outer), tails)
     found = figures(drawn, samples)
-    ratios = {
-        figure: (found[figure] / at_value[figure]) ** shape_of(structural, path, "ranges") * (drawn[path] if path else 1.0)
+    ratios = _ratios(found, at_value, own, drawn)
+    read = found if meter and meter.structural else {name: ratio * at_value[name] for name, ratio in ratios.items()}
+    ratios |= _ratios(at_meter(meter, read, drawn), at_value, beyond, drawn)
+    return summary(ratios, drawn, _foreign(own, beyond, {*outer}, everything) if shares else {})
+
+
+def _ratios(found: Mapping[str, Array], at_value: Mapping[str, Array], own: Mapping[str, str | None], drawn: Sampler) -> dict[str, Array]:
+    """Samples ÷ estimate of each figure, the ranges cut to the part that counts, times the structural error at its path, if it has one."""
+    known = drawn.quantities
+    return {
+        figure: (found[figure] / at_value[figure]) ** shape_of(known, path, "ranges") * (drawn[path] if path else 1.0)
         for figure, path in own.items()
     }
-    return _summary(ratios, drawn, {figure: set(structural) - {path} for figure, path in own.items()} if shares else {})
 
 
-def _summary(ratios: Mapping[str, Array], drawn: Sampler, foreign: Mapping[str, set[str]]) -> Uncertainty:
-    """Quantiles of samples ÷ estimate, those left out that no chip can be, and what their spread is made of.
+def _foreign(
+    own: Mapping[str, str | None], beyond: Mapping[str, str | None], outer: set[str], quantities: Mapping[str, Quantity]
+) -> dict[str, set[str]]:
+    """By figure, what does not act on it: structural errors of others, and what is around the devices on their own figures.
 
-    `foreign` names what does not act on a figure, the structural errors of the others; a figure without an entry gets no shares.
+    Figures at the meter without an error of their own are read with those of the devices' energy and time.
     """
-    possible = np.isfinite(ratios["energy"])
-    if not possible.any():
-        raise EstimatorError(
-            "no sample within the sourced ranges can run at all; narrow the ranges of the profile's thermal and power tables"
-        )
-    rows = {path: np.broadcast_to(_cause(drawn, path), possible.shape)[possible] for path in drawn.used} if foreign else {}
-    quantiles, shares = {}, {}
-    for figure, ratio in ratios.items():
-        values = np.broadcast_to(ratio, possible.shape)[possible]
-        quantiles[figure] = tuple(float(x) for x in np.quantile(values, np.linspace(0, 1, TABLE + 1)))
-        mine = {path: row for path, row in rows.items() if path not in foreign.get(figure, ())}
-        shares[figure] = dict(zip(mine, _shares(list(mine.values()), np.log(values))))
-    return Uncertainty(quantiles, shares)
+    errors = {path for path in quantities if path.startswith(STRUCTURAL)}
+    inherited = {own["energy"], own["time"]}
+    inside = {figure: errors - {path} | outer for figure, path in own.items()}
+    return inside | {figure: errors - ({path} if path else inherited) for figure, path in beyond.items()}
 
 
-def _cause(drawn: Sampler, path: str) -> Array:
-    """What the logarithm of a figure is taken to be linear in: that of the quantity, or itself where it may be zero."""
-    return np.log(drawn[path]) if drawn.quantities[path].low > 0 else drawn[path]
-
-
-def _shares(causes: Sequence[Array], effect: Array) -> list[float]:
-    """Shares of the variance of `effect` that each of `causes` explains alone, as far as a parabola tells.
-
-    Regression coefficient × correlation of its linear and its quadratic term, all standardised: they add up to R² (Pratt, 1987).
-    For independent causes that is the first-order Sobol index of a chaos expansion of second degree (Sudret, Reliability
-    Engineering and System Safety 93, 2008).
-    """
-    if not causes or np.ptp(effect) == 0:
-        return [0.0] * len(causes)
-    linear, y = _standardised(np.array(causes)), _standardised(effect)
-    x = np.concatenate([linear, _standardised(linear**2)])
-    alike, told = x @ x.T / len(y), x @ y / len(y)
-    parts = np.linalg.solve(alike + RIDGE * np.eye(len(x)), told) * told
-    return [float(a + b) for a, b in zip(parts, parts[len(causes) :])]
-
-
-def _standardised(rows: Array) -> Array:
-    spread = rows.std(axis=-1, keepdims=True)
-    return (rows - rows.mean(axis=-1, keepdims=True)) / np.where(spread > 0, spread, 1)
+def _ranged(quantities: Mapping[str, Quantity], prefix: str = "") -> list[str]:
+    return [path for path, one in quantities.items() if path.startswith(prefix) and one.low < one.high]
 
 
 def quantities_of(basis: Basis) -> dict[str, Quantity]:

@@ -7,6 +7,7 @@ its lower half is normal instead, cut off at zero. A quantity that several place
 
 from collections.abc import Mapping
 from statistics import NormalDist
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,14 @@ ORDER = {  # what the schema demands of the order of two numbers: the first is n
     "hardware.clock.voltage_floor": "hardware.clock.threshold_voltage",
     "hardware.clock.voltage_at_boost": "hardware.clock.voltage_floor",
 }
-FLOORS = {"hardware.clock.velocity_exponent": 1.0}  # exact: below 1, transistors would slow down as the voltage rises
+FLOORS = {  # exact: below 1, transistors would slow down as the voltage rises, and a site would take less than what stands in it
+    "hardware.clock.velocity_exponent": 1.0,
+    "facility.pue": 1.0,
+}
 CEILING = 1.0  # exact: what cannot exceed the whole
 SHARES = (
     "achievable", "regulator_efficiency", "powered_share", "gated_share", "attention_memory_share", "softmax_overlap", "kernel_share",
-    "overlap_data", "overlap_tensor",
+    "overlap_data", "overlap_tensor", "efficiency",
 )  # fmt: skip
 
 
@@ -97,20 +101,19 @@ class Sampled:
         self._section, self._path, self._sampler = section, path, sampler
 
     def __getattr__(self, name: str) -> Any:
-        computed = getattr(getattr(type(self._section), name, None), "fget", None)  # of a property: worked out from samples
-        found = computed(self) if computed else self._wrapped(name, getattr(self._section, name))
+        stated = getattr(type(self._section), name, None)
+        computed = getattr(stated, "fget", None)  # properties and methods are worked out from samples
+        found = computed(self) if computed else MethodType(stated, self) if isinstance(stated, FunctionType) else self._field(name)
         self.__dict__[name] = found
         return found
 
-    def _wrapped(self, name: str, value: Any) -> Any:
-        path = f"{self._path}.{name}"
-        if isinstance(value, Quantity):
-            return self._sampler[path]
-        if isinstance(value, Section):
-            return Sampled(value, path, self._sampler)
+    def _field(self, name: str) -> Any:
+        path, value = f"{self._path}.{name}", getattr(self._section, name)
         if isinstance(value, dict):
             return {key: self._entry(f"{path}.{key}", item) for key, item in value.items()}
-        return value
+        if isinstance(value, tuple):
+            return tuple(self._entry(f"{path}.{index}", item) for index, item in enumerate(value))
+        return self._entry(path, value)
 
     def _entry(self, path: str, item: Any) -> Any:
         if isinstance(item, Section):

@@ -2,9 +2,11 @@
 
 from estimator.errors import EstimatorError
 from estimator.quantity import Quantity
-from estimator.run.uncertainty import FIGURES, Uncertainty, structural_error
+from estimator.run.uncertainty import FIGURES, METER, Uncertainty, structural_error
+from estimator.run.uncertainty_meter import Surroundings
 from estimator.run.uncertainty_propagation import propagate, propagate_idle
 from estimator.validation.hardware import profile_of
+from estimator.validation.metered import Metered
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
 from estimator.validation.score import LEVELS
@@ -26,7 +28,11 @@ def spread(row: Row, prediction: Prediction | Steady, structural: dict[str, Quan
     found = structural_error(structural_kind(row, prediction)) if structural is None else structural
     if isinstance(prediction, Steady):
         return propagate_idle(profile_of(row), found, SAMPLES, shares=False)
-    return propagate(prediction.phases, found, SAMPLES, shares=False)
+    meter = prediction.around if isinstance(prediction, Metered) else None
+    if meter is None:
+        return propagate(prediction.phases, found, SAMPLES, shares=False)
+    read = propagate(prediction.phases, found, SAMPLES, shares=False, meter=Surroundings(meter, found)).quantiles
+    return Uncertainty({figure: read.get(f"{METER}{figure}", read[figure]) for figure in FIGURES}, {})
 
 
 def factors(row: Row, prediction: Prediction | Steady) -> Factors:

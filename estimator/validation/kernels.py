@@ -1,13 +1,12 @@
 """Suite "kernels": one kernel launched in a tight loop, at the operating point that this alone settles at."""
 
-from dataclasses import replace
-
 from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, price
 from estimator.run.stack import load_stack
 from estimator.validation import latent, recurrent, signatures, streams
 from estimator.validation.hardware import profile_of
+from estimator.validation.meter import Lagging, loop_of
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import Row
 
@@ -35,23 +34,8 @@ BENCHMARKS = {
 def predict(row: Row) -> Prediction:
     """Time and energy of one call."""
     kernels = BENCHMARKS[row.text("task")](row)
-    profile = profile_of(_with_operands(row))
-    return Prediction((priced(kernels, profile),), profile)
-
-
-def _with_operands(row: Row) -> Row:
-    """The row with what its tensors held, where the benchmark's own code says so and the row does not (ai-dynamo/aiconfigurator).
-
-    Modules of latent attention in vLLM run on constants: all weights 0.01, or 0 where they are 8 bits or fewer, and a cache of 0.01
-    (collector/vllm/collect_mla_module.py). In TensorRT-LLM decoding reads the cache of dummy requests, which nothing was written
-    to (collector/trtllm/collect_mla_module.py and collect_mla.py).
-    """
-    task, framework = row.text("task"), row.text("framework").upper()
-    if task in ("mla_context_module", "mla_generation_module") and framework.startswith("VLLM"):
-        return replace(row, columns={"operands": "ones", **row.columns})
-    if task in ("generation_mla", "mla_generation_module") and framework.startswith("TRTLLM"):
-        return replace(row, columns={"operands": "zeros", **row.columns})
-    return row
+    profile = profile_of(row)
+    return Lagging((priced(kernels, profile),), profile, loop=loop_of(row, profile))
 
 
 _cache: dict[tuple[tuple[Kernel, ...], int], tuple[Profile, Phase]] = {}

@@ -23,9 +23,14 @@ def _formats(row: Row) -> tuple[str, str]:
     return precision_of(row), FORMATS[cache]
 
 
+def _decodes(row: Row) -> bool:
+    """Whether every sequence has one new token; a prompt of one token is handled so too."""
+    return row.text("task") in ("generation_mla", "mla_generation_module") or row.number("input_len", 1.0) == 1
+
+
 def _latent(batch: int, heads: int, row: Row, cache: str) -> Kernel:
     past = round(row.number("context_len", 0.0))
-    if row.text("task") in ("generation_mla", "mla_generation_module"):
+    if _decodes(row):
         query = TensorSpec((batch, heads, 1, LATENT + ROTARY), "bf16")
         key, value = (TensorSpec((batch, 1, past + 1, size), cache) for size in (LATENT + ROTARY, LATENT))
         out = TensorSpec((batch, heads, 1, LATENT), "bf16")
@@ -43,7 +48,7 @@ def latent_module(row: Row) -> Kernels:
     """
     compute, cache = _formats(row)
     batch, heads = row.whole("batch_size"), row.whole("num_heads")
-    decodes = row.text("task") == "mla_generation_module"
+    decodes = _decodes(row)
     tokens = batch * (1 if decodes else row.whole("input_len"))
     before = (
         *_linear(tokens, QUERY_LATENT + LATENT + ROTARY, WIDTH, compute),

@@ -2,27 +2,34 @@
 
 from dataclasses import dataclass
 
+from estimator.run.meter import Meter
 from estimator.validation.prediction import Prediction
 
 
 @dataclass(frozen=True)
 class Metered(Prediction):
-    """As `Prediction`; `meter` joules are read for each joule of the devices, `clocks` seconds are counted for each second."""
+    """As `Prediction`; read at `around` where that is known, else `meter` joules are read for each joule of the devices.
 
+    `clocks` seconds are counted for each second.
+    """
+
+    around: Meter | None = None
     meter: float = 1.0
     clocks: float = 1.0
     assumptions: tuple[str, ...] = ()
 
+    def _read(self, energy: float, time: float) -> float:
+        return self.meter * energy if self.around is None else self.around.read(energy, time).energy
+
     @property
     def power(self) -> float:
         """Mean power in W at the meter."""
-        return super().power * self.meter
+        return self._read(super().power, 1.0)
 
     @property
     def energy(self) -> float | None:
         """Joules per unit at the meter."""
-        found = super().energy
-        return None if found is None else found * self.meter
+        return None if self.units is None else self._read(self._energy, self._time) / self.units
 
     @property
     def time(self) -> float | None:
@@ -31,5 +38,6 @@ class Metered(Prediction):
         return None if found is None else found * self.clocks
 
     def energy_in(self, seconds: float) -> float:
-        """Joules per unit at the meter if it took `seconds`."""
-        return super().energy_in(seconds / self.clocks) * self.meter
+        """Joules per unit at the meter if it took `seconds`, in which what is around the devices draws as well."""
+        taken = seconds / self.clocks
+        return self._read(super().energy_in(taken), taken)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from estimator.errors import InvalidSetting
 from estimator.validation import mlenergy, zeus_trace
+from estimator.validation.protocol import stated
 from estimator.validation.rows import MEASURED, NEEDED, Row
 
 
@@ -89,7 +90,7 @@ def _rows(file: str, lines: Iterable[tuple[int, dict]]) -> tuple[list[Row], list
         if ragged:
             faults.append(Fault(file, line, "", "has more or fewer cells than the header"))
         else:
-            rows.append(Row(file, line, columns))
+            rows.append(stated(Row(file, line, columns)))
     return rows, faults
 
 

@@ -11,14 +11,14 @@ from estimator.model.architecture import load_architecture
 from estimator.model.work import Kernel
 from estimator.run.convolution import with_relayouts
 from estimator.run.entry import Asked
-from estimator.run.facility import Facility, footprint, host_parts
+from estimator.run.facility import Facility
 from estimator.run.formats import multiplies
+from estimator.run.meter import host_parts, meter_of
 from estimator.run.phase import asked, host_gaps, price_asked, repeated
 from estimator.run.precision import in_precision
-from estimator.run.repeat import joules, seconds
 from estimator.run.stack import Stack, load_stack
 from estimator.validation.chip import idle_with_context
-from estimator.validation.hardware import current, profile_of
+from estimator.validation.hardware import current, limited, profile_name, profile_of
 from estimator.validation.metered import Metered
 from estimator.validation.prediction import Steady
 from estimator.validation.rows import NotPredicted, Row
@@ -39,19 +39,29 @@ def offline(row: Row) -> Metered:
     known, task = facts()["inference"], row.text("task").split("-")[0]
     if task not in known or row.text("scenario") not in ("Offline", ""):
         raise NotPredicted(f"no definition of the benchmark {row.text('task')!r} in scenario {row.text('scenario')!r}")
-    how, profile, devices = known[task], profile_of(row), row.whole("n_gpus")
+    how, devices = known[task], row.whole("n_gpus")
+    cap, server = submitted(row)
+    profile = profile_of(row) if cap is None else limited(profile_of(row), cap)
     model, stack = load_architecture(how["model"]), load_stack("compiled")
     program = model.programs["forward"]
-    sizes = {"batch": how["batch"], "sequence": max(round(how.get("sequence", 1) * how.get("filled", 1)), 1)}
+    batch = how["batch"].get(profile_name(row.text("hardware")), how["batch"]["usual"])
+    sizes = {"batch": batch, "sequence": max(round(how.get("sequence", 1) * how.get("filled", 1)), 1)}
     kernels = in_precision(program.at("fused", **{symbol: sizes[symbol] for symbol in program.symbols}), HELD)
     narrow = next((form for form in NARROW if form in row.text("precision").lower() and multiplies(form, profile)), "")
     kept = [kernel for kernel in kernels if model.kind != "vision" or kernel.kind not in FOLDED]
     items = [_narrowed(one, narrow, profile, stack) for kernel in kept for one in with_relayouts(kernel, profile, stack)]
     phases = [price_asked("forward", items, profile, stack), host_gaps(profile, stack, steps=1)]
     every = tuple(repeated(phase, 1, devices) for phase in phases)
-    energy, time = sum(map(joules, every)), sum(map(seconds, every))
-    around = footprint(energy, time, devices, profile, Facility(place="wall"))
-    return Metered(every, profile, float(how["batch"] * devices), devices, around.energy / energy)
+    around = replace(meter_of(profile, devices, Facility(place="wall", host=server)), whole=True, feeding=False)
+    return Metered(every, profile, float(batch * devices), devices, around)
+
+
+def submitted(row: Row) -> tuple[float | None, str | None]:
+    """Of the system that a row names: the power limit in W that its submitter set, and the bundled server most like it; None: the usual."""
+    name, task, edition = row.text("hardware").partition("(")[2], row.text("task"), row.text("source").rpartition(" ")[2]
+    settings: dict[str, Any] = next((table for key, table in facts()["cap"].items() if name.startswith(key)), {})
+    limit = settings.get(task, settings.get(task.split("-")[0], {})).get(edition)
+    return limit, next((host for key, host in facts()["server"].items() if key in name), None)
 
 
 def _narrowed(kernel: Kernel, narrow: str, profile: Any, stack: Stack) -> Asked:

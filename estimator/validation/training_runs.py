@@ -11,10 +11,10 @@ from typing import Any
 from estimator.errors import EstimatorError, UnknownName
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, list_models, load_architecture
-from estimator.run.facility import Facility, footprint
+from estimator.run.facility import Facility
 from estimator.run.layout import best_layout
+from estimator.run.meter import Meter, meter_of
 from estimator.run.parallel import Parallel
-from estimator.run.repeat import joules, seconds
 from estimator.run.settings import Training
 from estimator.run.training_memory import memory_of
 from estimator.run.training_parallel import Site, run_phases
@@ -96,7 +96,7 @@ def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devic
     phases = run_phases(shape, run, site)
     notes = notes_of(shape, run, site, memory_of(shape, run, site.parallel))
     clocks = 1.0 if row.text("time_s_per_unit") else float(devices)
-    return Metered(tuple(phases), site.profile, 1.0, devices, meter(row, phases, site, devices), clocks, tuple(notes))
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes))
 
 
 def _site(profile: Profile, practice: str, devices: int) -> Site:
@@ -134,16 +134,13 @@ def _divisible(batch: int, devices: int) -> int:
     return max(round(batch / unit), 1) * unit
 
 
-def meter(row: Row, phases: list[Any], site: Site, devices: int) -> float:
-    """Joules that were counted for each joule of the devices, by what the row says was measured."""
+def meter(row: Row, site: Site, devices: int) -> tuple[Meter | None, float]:
+    """The meter that was read, or else the joules that were counted for each joule of the devices, by what the row says was measured."""
     scope, pue = row.text("energy_scope").lower(), row.number("pue", 1.0)
-    energy, time = sum(map(joules, phases)), sum(map(seconds, phases))
     if "wall" in scope or "system" in scope:
-        host = LIQUID if "immersion" in scope else None
-        place = Facility(place="wall", pue=pue, host=host)
-        found = footprint(energy, time, devices, site.profile, place, site.cluster if "system" in scope else None)
-        return found.energy / energy
-    return pue if "pue" in scope and "no pue" not in scope else 1.0
+        place = Facility(place="wall", pue=pue, host=LIQUID if "immersion" in scope else None)
+        return meter_of(site.profile, devices, place, site.cluster if "system" in scope else None), 1.0
+    return None, pue if "pue" in scope and "no pue" not in scope else 1.0
 
 
 def _node(row: Row) -> Metered:
@@ -170,4 +167,4 @@ def _node(row: Row) -> Metered:
     )
     site = replace(_site(profile, known["practice"], devices), parallel=Parallel(data=data, **degrees))
     phases = run_phases(shape, run, site)
-    return Metered(tuple(phases), site.profile, 1.0, devices, meter(row, phases, site, devices))
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices))

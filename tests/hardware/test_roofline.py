@@ -4,6 +4,8 @@ import math
 
 import pytest
 from hypothesis import given
+from hypothesis.strategies import floats
+from pytest import approx
 
 from estimator.errors import ProfileError
 from estimator.hardware.catalogue import load_profile
@@ -82,3 +84,12 @@ def test_the_way_into_l2_takes_so_many_bytes_per_clock_and_pin():
     assert math.isclose(streaming.execution(500e6), 2.0, rel_tol=1e-9)
     assert streaming.bound(500e6) == "L2"
     assert streaming.bound(1380e6) == "memory"
+
+
+@given(share=floats(0, 1))
+def test_integer_operations_run_on_their_own_lanes_and_never_faster_than_all_lanes_would(share):
+    # GH100 has 64 integer lanes beside 128 for fp32: addresses alone take twice as long, up to a half of the operations none at all
+    ops = 1e9
+    cycles = core_cycles(Demand(vector_ops=ops, integer_ops=share * ops), H100)
+    alone = core_cycles(Demand(vector_ops=ops), H100)["vector"]
+    assert max(cycles.values()) == approx(alone * max(1, 2 * share), rel=1e-9, abs=0)

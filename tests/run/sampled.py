@@ -12,20 +12,16 @@ def one_of(section, path, sampler, index):
     def drawn(at):
         return float(np.ravel(sampler[at])[index if np.size(sampler[at]) > 1 else 0])
 
+    def entry(item, at):
+        return drawn(at) if isinstance(item, Quantity) else one_of(item, at, sampler, index) if isinstance(item, BaseModel) else item
+
     changed = {}
     for name in type(section).model_fields:
         value, at = getattr(section, name), f"{path}.{name}"
-        if isinstance(value, Quantity):
-            changed[name] = drawn(at)
-        elif isinstance(value, BaseModel):
-            changed[name] = one_of(value, at, sampler, index)
-        elif isinstance(value, dict):
-            changed[name] = {
-                key: drawn(f"{at}.{key}")
-                if isinstance(item, Quantity)
-                else one_of(item, f"{at}.{key}", sampler, index)
-                if isinstance(item, BaseModel)
-                else item
-                for key, item in value.items()
-            }
+        if isinstance(value, dict):
+            changed[name] = {key: entry(item, f"{at}.{key}") for key, item in value.items()}
+        elif isinstance(value, tuple):
+            changed[name] = tuple(entry(item, f"{at}.{place}") for place, item in enumerate(value))
+        else:
+            changed[name] = entry(value, at)
     return section.model_copy(update=changed)

@@ -8,10 +8,15 @@ from estimator import estimate, load_profile
 from estimator.errors import InvalidSetting, UnknownName
 from estimator.hardware.cluster import load_cluster
 from estimator.hardware.host import load_host
-from estimator.run.facility import Facility, footprint, host_parts
+from estimator.run.facility import Facility
+from estimator.run.meter import host_parts, meter_of
 
 H100 = load_profile("H100")
 WALL = Facility(place="wall")
+
+
+def footprint(energy, time, devices, profile, facility, cluster=None):
+    return meter_of(profile, devices, facility, cluster).read(energy, time)
 
 
 @given(st.floats(100, 5000), st.floats(1, 1e6))

@@ -3,7 +3,7 @@
 import math
 
 from estimator.model.rules import work_of
-from estimator.validation.kernels import _with_operands
+from estimator.validation.protocol import stated
 from estimator.validation.rows import Row
 from estimator.validation.signatures import grouped, mixture, precision_of
 
@@ -38,16 +38,11 @@ def test_between_the_products_fused_experts_pass_the_rows_of_other_devices_too()
 
 def test_benchmarks_of_latent_attention_run_on_what_their_code_says():
     def operands(task, framework):
-        return _with_operands(Row("x.csv", 2, {"task": task, "framework": framework})).text("operands", "random")
+        return stated(Row("x.csv", 2, {"source": "aiconfigurator", "task": task, "framework": framework})).text("operands", "random")
 
     assert operands("mla_context_module", "VLLM 0.22.0") == "ones"
     assert operands("mla_generation_module", "TRTLLM 1.3.0rc15") == operands("generation_mla", "TRTLLM 1.3.0rc15") == "zeros"
     assert operands("mla_context_module", "TRTLLM 1.3.0rc15") == operands("gemm", "VLLM 0.22.0") == "random"
-
-
-def test_what_a_row_says_about_its_operands_counts():
-    row = Row("x.csv", 2, {"task": "mla_context_module", "framework": "VLLM 0.22.0", "operands": "random"})
-    assert _with_operands(row).text("operands") == "random"
 
 
 def test_block_scales_are_powers_of_two_where_the_units_apply_them():

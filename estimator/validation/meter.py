@@ -1,0 +1,88 @@
+"""What a meter that averages over the last second reads of a kernel in a loop of about a second.
+
+NVML reports power averaged over the last second on most parts since Ampere. A benchmark that starts to read when its loop starts
+therefore averages in what came before: warm-up launches, a pause in which tensors were made and kernels compiled, and before it
+the loop of the previous case, taken to draw the same power. Protocols are facts of a benchmark and stand in protocols.toml.
+"""
+
+from dataclasses import dataclass
+from math import ceil, fsum
+
+from estimator.hardware.schema import Profile
+from estimator.kept import kept
+from estimator.validation.chip import idle_with_context
+from estimator.validation.prediction import Prediction
+from estimator.validation.protocol import entry_of, protocol_of, tables
+from estimator.validation.rows import Row
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One case of a benchmark: `warm_up` launches after a `pause` in s, then a loop, read every `interval` s; `copies` kernels a launch."""
+
+    seconds: float
+    fewest: int
+    most: int
+    interval: float
+    warm_up: int
+    pause: float
+    window: float
+    copies: int = 1
+
+    def stale(self, call: float) -> float:
+        """The share of the pause in what is read of calls of `call` seconds: 0 for a settled reading."""
+        launch = call * self.copies
+        length = launch * min(self.most, max(self.fewest, int(self.seconds / launch) + 1))
+        warm = launch * self.warm_up
+        moments = [step * self.interval for step in range(ceil(length / self.interval))]
+        return fsum(self._paused(moment, warm) for moment in moments) / len(moments)
+
+    def _paused(self, moment: float, warm: float) -> float:
+        """The share of the window that ends at `moment` (in s after the loop begins) which the pause fills."""
+        end, begin = min(-warm, moment), max(-warm - self.pause, moment - self.window)
+        return max(0.0, end - begin) / self.window
+
+
+@dataclass(frozen=True)
+class Lagging(Prediction):
+    """As `Prediction` of one kernel call, with the power that a lagging meter reads; its energy is that power times the time.
+
+    Without a `loop` the meter does not lag. The pause draws what a device draws while a process holds it and runs nothing.
+    """
+
+    loop: Loop | None = None
+
+    @property
+    def power(self) -> float:
+        """Mean power in W as it is read."""
+        return self.read_of(super().power, self._time)
+
+    @property
+    def energy(self) -> float | None:
+        """Joules per call as they are read."""
+        return None if self.units is None else self.power * self._time / self.units
+
+    def energy_in(self, seconds: float) -> float:
+        """Joules per call as they are read if it took `seconds`."""
+        return self.read_of(super().energy_in(seconds) / seconds, seconds) * seconds
+
+    def read_of(self, power: float, call: float) -> float:
+        """What is read in W of a steady `power` while a call takes `call` seconds."""
+        if self.loop is None:
+            return power
+        return power - (power - _paused_power(self.profile)) * self.loop.stale(call)
+
+
+def loop_of(row: Row, profile: Profile) -> Loop | None:
+    """The loop in which a row's kernel was read; None where the benchmark's protocol is not known or the meter does not lag."""
+    protocol, nvml = protocol_of(row), tables()["nvml"]
+    if not protocol or any(name in profile.architecture for name in nvml["instantaneous"]):
+        return None
+    numbers = {name: protocol[name] for name in ("seconds", "fewest", "most", "interval", "warm_up")}
+    pause, copies = entry_of(row, "pause")["value"], row.whole("weight_copies_rotated", 1)
+    return Loop(**numbers, pause=pause, window=nvml["window"]["value"], copies=copies)
+
+
+@kept(256)  # exact: more chips than a data set names
+def _paused_power(profile: Profile) -> float:
+    return idle_with_context(profile).power
