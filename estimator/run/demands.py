@@ -42,7 +42,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     return Demand(
         macs=macs,
         mac_slots=tiling.slots * (slots_for_each(profile, number_format, stack) if fused and unit == "tensor" else 1.0),
-        mac_padding=macs * (blocks.rows - 1),
+        mac_padding=max(macs * (blocks.rows - 1), tiling.filled - macs),
         mac_format=number_format,
         unit=unit,
         vector_ops=work.vector_flop * scores + promoted + placing,
@@ -114,4 +114,4 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     else:
         cut = together([best_tiling(product, width, profile, speed, scaled) for product in products])
     reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
-    return Tiling(cut.slots, max(moved, cut.l2_bytes), moved + reread, cut.rounds)
+    return Tiling(cut.slots, max(moved, cut.l2_bytes), moved + reread, cut.rounds, cut.filled)

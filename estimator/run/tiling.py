@@ -23,13 +23,15 @@ GROUP_SHAPES = ((1, 2), (2, 2), (4, 2), (8, 2))  # exact: as SHAPES, for rows th
 class Tiling:
     """Multiply-add slots occupied, bytes between L2 and the multiprocessors, and bytes that leave DRAM, for one launch.
 
-    `rounds`: tiles that each multiprocessor fills and drains one after the other, with nothing else to do meanwhile.
+    `rounds`: tiles that each multiprocessor fills and drains one after the other, with nothing else to do meanwhile. `filled` are the
+    slots of whole tiles, those of rows that are not there included, where tiles are known to run so.
     """
 
     slots: float
     l2_bytes: float
     memory_bytes: float
     rounds: float = 0.0
+    filled: float = 0.0
 
 
 def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per_cycle: float, scaled: bool = False) -> Tiling:
@@ -124,7 +126,7 @@ def _grouped(products: Sequence[MatrixProduct], width: float, profile: Profile, 
         l2_bytes += columns * left + rows * right + out
         memory_bytes += _memory_bytes(product, moved, processors, profile, tile_m, tile_n, ceil(mine / processors))
     rounds = ceil(tiles / processors)
-    return Tiling(slots * rounds * processors / tiles, l2_bytes, memory_bytes, rounds)
+    return Tiling(slots * rounds * processors / tiles, l2_bytes, memory_bytes, rounds, slots)
 
 
 def _tiling(product: MatrixProduct, moved: Operands, profile: Profile, tile_m: int, tile_n: int, cluster: int) -> Tiling:
