@@ -13,14 +13,13 @@ from estimator.run.convolution import with_relayouts
 from estimator.run.entry import Asked
 from estimator.run.facility import Facility
 from estimator.run.formats import multiplies
-from estimator.run.meter import host_parts, meter_of
+from estimator.run.meter import Meter, meter_of
 from estimator.run.phase import asked, host_gaps, price_asked, repeated
 from estimator.run.precision import in_precision
 from estimator.run.stack import Stack, load_stack
 from estimator.validation.chip import idle_with_context
 from estimator.validation.hardware import current, limited, profile_name, profile_of
-from estimator.validation.metered import Metered
-from estimator.validation.prediction import Steady
+from estimator.validation.metered import Metered, Standing
 from estimator.validation.rows import NotPredicted, Row
 
 NARROW = ("int8", "fp8")
@@ -73,17 +72,19 @@ def _narrowed(kernel: Kernel, narrow: str, profile: Any, stack: Stack) -> Asked:
     return replace(one, demand=replace(demand, mac_format=narrow, unit="tensor") if demand.macs else demand)
 
 
-def host(row: Row) -> Steady:
+def host(row: Row) -> Standing:
     """Power of a server, or of its processors, as the row's task says."""
     hardware, task = row.text("hardware").lower(), row.text("task").lower()
     known = {name: table for name, table in facts()["host"].items() if isinstance(table, dict) and name in hardware}
     if not known:
         raise NotPredicted(f"no bundled server is like {row.text('hardware')!r}")
     table = known[max(known, key=len)]
-    server, profile = load_host(table["host"]), current(table["device"])
-    if "cpu packages" in task:
-        return Steady(sum(float(part.count * part.feeding) for part in server.processors))
+    busy, profile, server = "cpu packages" in task, current(table["device"]), load_host(table["host"])
+    count = int(server.accelerators) if busy else row.whole("n_gpus")
+    around = Meter(server, Facility(place="wall"), count, feeding=busy, whole=True)
+    found = around.read(count * idle_with_context(profile).power, 1.0)
+    if busy:
+        return Standing(found.parts["processors"], devices=profile, around=around, parts=("processors",))
     if "idle-ish" in task:
-        devices = row.whole("n_gpus") * idle_with_context(profile).power
-        return Steady(devices + sum(host_parts(server, devices, feeding=False).values()))
+        return Standing(found.wall, devices=profile, around=around)
     raise NotPredicted(f"what {row.text('task')!r} ran is not stated, or is a row of another file")
