@@ -1,7 +1,7 @@
 """The front door: `estimate` and `compare`. The one file in which every floor meets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -27,8 +27,9 @@ from estimator.run.practice import Practice
 from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
 from estimator.run.stack import load_stack
+from estimator.units import require_count
 
-SWEPT = ("weights", "routing", "devices", "cluster", "practice", "facility")  # what `sweep` hands on to `estimate`
+SWEPT = ("weights", "routing", "max_positions", "devices", "cluster", "practice", "facility")  # what `sweep` hands on to `estimate`
 KEPT = 16  # exact: named models that are kept at hand
 Hardware = str | Path | Mapping[str, Any] | Profile
 
@@ -43,6 +44,7 @@ def estimate(
     stack: str | None = None,
     weights: str | None = None,
     routing: str | float = "balanced",
+    max_positions: int | None = None,
     devices: int | None = None,
     cluster: str | None = None,
     practice: str | Practice | None = None,
@@ -60,6 +62,7 @@ def estimate(
     size; `prune` makes a model sparse or smaller).
     `devices` of a training run without `parallel` are spread as `Parallel.best_for` finds; `cluster` and `practice` name their nodes and
     network, and the software that trains, in hardware_profiles. `facility`: a `Facility`, the name of a place, or True, for `est.facility`.
+    `max_positions`: tokens that a sequence may have, where the model reaches further than its configuration says.
     `routing`: how tokens spread over experts, where there are any: "balanced", "zipf" or the exponent of Zipf's law.
 
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
@@ -77,6 +80,8 @@ def estimate(
     if run is not None and not isinstance(run, (Inference, Training, Serving, Diffusion)):
         raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…), Training(…) or Diffusion(…)")
     subject = _routed(model, routing) if isinstance(model, str) else route(_resolve(model, run or Inference(), inputs), routing)
+    if max_positions is not None:
+        subject = _stretched(subject, max_positions)
     run = _settled(run, subject)
     if weights is not None:
         subject = _quantized(subject, weights, run, profile)
@@ -89,6 +94,13 @@ def estimate(
         _check_unplaced(run, devices=devices, cluster=cluster, practice=practice)
         planned, around = plan(subject, run, profile, software, parallel), None
     return assemble(subject, with_facility(planned, profile, facility, around), run, profile, software)
+
+
+def _stretched(subject: Architecture | Trace, positions: int) -> Architecture:
+    if not isinstance(subject, Architecture):
+        raise InvalidSetting(f"max_positions={positions}: {subject.name} was traced at the sizes of its inputs; only architectures have it")
+    require_count("max_positions", positions)
+    return replace(subject, max_positions=positions)
 
 
 def _check_unplaced(run: Run, **settings: Any) -> None:
@@ -106,6 +118,8 @@ def _settled(run: Run | None, subject: Architecture | Trace) -> Run:
     diffuses = isinstance(subject, Architecture) and subject.kind == "diffusion"
     if run is None:
         run = Diffusion() if diffuses else Inference()
+    if isinstance(run, Training) and isinstance(subject, Architecture):
+        run = run.within(subject.max_positions)
     if isinstance(run, Diffusion):
         if isinstance(subject, Architecture):
             return run.resolved(subject)

@@ -124,11 +124,6 @@ def test_a_model_that_does_not_fit_is_warned_about_with_the_shortfall():
     assert "too little" in warning
 
 
-def test_a_context_beyond_the_positions_of_the_model_is_warned_about():
-    answer = estimate("gpt2", hw="H100", run=Inference(prompt_tokens=1500, output_tokens=2))
-    assert any("exceed the 1024 positions" in text for text in answer.assumptions)
-
-
 def test_a_number_format_that_the_chip_lacks_is_an_assumption():
     answer = estimate("llama-3.1-8b", hw="V100", run=Inference(prompt_tokens=16, output_tokens=2))
     assert any(text.startswith("bf16 products (attention, matmul) run as fp16 on the tensor units") for text in answer.assumptions)

@@ -127,11 +127,16 @@ def test_an_electricity_bill_below_a_cent_is_not_nothing(capsys):
     assert 0 < float(bill) < 0.01
 
 
-def test_words_beyond_the_positions_of_a_speech_model_are_warned_about(capsys):
-    assert main(["whisper-small", "--output-tokens", "1000"]) == 0
-    assert "1000 tokens exceed the 448 positions" in " ".join(capsys.readouterr().out.split())
+def test_words_beyond_the_positions_of_a_speech_model_are_refused(capsys):
+    assert main(["whisper-small", "--output-tokens", "1000"]) == 2
+    assert "output_tokens=1000: 1000 tokens exceed the 448 positions" in capsys.readouterr().err
     assert main(["whisper-small"]) == 0
-    assert "exceed" not in capsys.readouterr().out
+
+
+def test_a_stretched_model_takes_longer_prompts(capsys):
+    assert main(["llama-2-7b", "--prompt-tokens", "5000"]) == 2
+    assert "take at most 4096, or say max_positions=5256" in capsys.readouterr().err
+    assert main(["llama-2-7b", "--prompt-tokens", "5000", "--max-positions", "8192"]) == 0
 
 
 def test_mfu_of_fp32_training_is_of_the_unit_that_multiplies():

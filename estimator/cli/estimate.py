@@ -14,7 +14,7 @@ from estimator.run.parallel import Parallel
 from estimator.run.practice import list_practices
 from estimator.run.serving import Serving
 from estimator.run.settings import OPTIMIZERS, Inference, Training
-from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SHARDING, TRAINABLE
+from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SHARDING, TRAINABLE, USUAL_LENGTH
 from estimator.units import format_si
 
 EXAMPLES = """examples:
@@ -61,6 +61,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--cached-tokens", type=int, metavar="N", help="prompt tokens found in a prefix cache (default: 0)")
     add("--requests", type=int, metavar="N", help="how often it is all repeated (default: 1)")
     add("--audio-seconds", type=float, metavar="S", help="of sound that a speech model hears, for each sample")
+    add("--max-positions", type=int, metavar="N", help="of a model that was stretched to longer sequences (default: as published)")
     add("--weights", metavar="FORMAT", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4 (default: as the model is)")
     add = parser.add_argument_group("serving").add_argument
     add("--serve", action="store_true", help="batch requests continuously, in the steady state")
@@ -77,7 +78,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
     add("--steps", type=int, metavar="N", help="optimizer steps (default: 1)")
-    add("--sequence-tokens", type=int, metavar="N", help=f"length of a training sequence (default: {Training.sequence_tokens})")
+    add("--sequence-tokens", type=int, metavar="N", help=f"in training (default: {USUAL_LENGTH}, or what the model has positions for)")
     add("--epochs", type=float, metavar="N", help="passes over --samples, in place of --steps")
     add("--samples", type=int, metavar="N", help="samples of an epoch")
     add("--tokens", type=float, metavar="N", help="tokens of the whole run, in place of --steps")
@@ -140,7 +141,8 @@ def parallel_of(options: dict[str, Any]) -> Parallel | None:
 def run(given: list[str]) -> int:
     """Estimate one run and print it."""
     options = vars(_parser().parse_args(given))
-    shared = {name: options[name] for name in ("stack", "weights", "routing", *PLACES)} | {"parallel": parallel_of(options)}
+    shared = {name: options[name] for name in ("stack", "weights", "routing", "max_positions", *PLACES)}
+    shared |= {"parallel": parallel_of(options)}
     result = estimate(options["model"], hw=options["hw"], run=run_of(options), **shared)
     if options["json"]:
         print(result.to_json())

@@ -1,14 +1,17 @@
 """The report as text: the answer first, then where the joules go, then what was assumed. `html.py` shows the same."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from estimator.report.cuts import NAMES, Table, tables
 from estimator.report.interval import contributors, figures, spread
+from estimator.run.diffusion import Diffusion
+from estimator.run.serving import Serving
+from estimator.run.settings import Inference, Training, describe
 from estimator.units import SECONDS_PER_HOUR, format_si
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # exact: columns of running text
 WARNING = "WARNING: "
+AMOUNTS = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "sequence_tokens", "optimizer", "steps")
 
 
 def render(estimate: "Estimate") -> str:
@@ -36,10 +40,9 @@ def _wrapped(lines: list[str]) -> str:
 
 def heading(estimate: "Estimate") -> str:
     """Model, hardware, run and the headline figures."""
-    settings = ", ".join(f"{name}={value}" for name, value in estimate.run.items() if name != "kind" and value is not None)
     lines = [
         f"{estimate.model} on {estimate.hardware}",
-        _wrapped([f"{estimate.run['kind']}({settings}), stack {estimate.stack}"]),
+        _wrapped([f"{estimate.run['kind']}({_settings(estimate.run)}), stack {estimate.stack}"]),
         f"energy {format_si(estimate.energy, 'J')} ({_aside(estimate)})"
         f" · time {format_si(estimate.time, 's')} · mean power {format_si(estimate.power, 'W')}",
     ]
@@ -49,6 +52,14 @@ def heading(estimate: "Estimate") -> str:
     ]
     said = [*lines, " · ".join(counted), service(estimate), _wrapped([around(estimate)]), _wrapped([contributors(estimate)])]
     return "\n".join(line for line in said if line)
+
+
+def _settings(run: Mapping[str, Any]) -> str:
+    """What says how much is run, and what is not as usual."""
+    kinds = {kind.__name__: kind for kind in (Inference, Training, Serving, Diffusion)}
+    usual = describe(kinds[run["kind"]]()) if run["kind"] in kinds else {}
+    shown = {name: value for name, value in run.items() if value is not None and (name in AMOUNTS or value != usual.get(name))}
+    return ", ".join(f"{name}={value}" for name, value in shown.items() if name != "kind")
 
 
 def service(estimate: "Estimate") -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import rate
@@ -14,7 +15,7 @@ from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.recurrence import serial_rounds
-from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
+from estimator.run.stack import ROW_PASS, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
@@ -42,7 +43,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     return Demand(
         macs=macs,
         mac_slots=tiling.slots * (slots_for_each(profile, number_format, stack) if fused and unit == "tensor" else 1.0),
-        mac_padding=macs * (blocks.rows - 1),
+        mac_padding=max(macs * (blocks.rows - 1), tiling.filled - macs),
         mac_format=number_format,
         unit=unit,
         vector_ops=work.vector_flop * scores + promoted + placing,
@@ -52,8 +53,13 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
         memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack) + read_again(kernel, stack),
-        **terms(efficiency_class(kernel), stack),
+        **_terms(kernel, profile, stack),
     )
+
+
+def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
+    found = terms(efficiency_class(kernel), stack)
+    return found | {"memory_share": streamed_share(stack.row_pass_rate, profile)} if kernel.kind == ROW_PASS else found
 
 
 def promotions(kernel: Kernel) -> float:
@@ -109,8 +115,9 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     scaled = _blocks(kernel.signatures[0].get("scale_a"))
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:
-        cut = grouped_tiling(products, width, profile, speed, kernel.signatures[0].get("zipf") is not None, scaled)
+        ragged, tile = kernel.signatures[0].get("zipf") is not None, kernel.signatures[0].get("tile_rows")
+        cut = grouped_tiling(products, width, profile, speed, ragged, scaled, tile)
     else:
         cut = together([best_tiling(product, width, profile, speed, scaled) for product in products])
     reread = max(cut.memory_bytes - sum(sum(operand_bytes(p, width)) for p in products), 0.0)
-    return Tiling(cut.slots, max(moved, cut.l2_bytes), moved + reread, cut.rounds)
+    return Tiling(cut.slots, max(moved, cut.l2_bytes), moved + reread, cut.rounds, cut.filled)

@@ -27,7 +27,8 @@ class Diffusion:
     `batch` prompts together; `height` and `width` in pixels, `frames` of a video, denoising `steps`, and `passes` through the
     denoiser in each step (2 with classifier-free guidance, 1 without): by default those that the model was made for.
     `requests` repeats it all. `ulysses` × `ring` devices share every image or video, a transformer's tokens cut over them (see
-    `estimator.run.sequence`); each of them encodes and decodes all of it. Raises `InvalidSetting` for values out of range.
+    `estimator.run.sequence`); each of them encodes the prompts, one decodes while the others wait. Raises `InvalidSetting` for values
+    out of range.
     """
 
     batch: int = 1
@@ -84,7 +85,7 @@ def diffusion_phases(model: Architecture, run: Diffusion, profile: Profile, stac
         phases.append(price("encode", kernels, profile, stack, steps=run.requests))
     phases += _denoise(model, run, profile, stack, {"batch": together, **sizes}, run.requests * steps * in_turn)
     kernels = diffusion_kernels(model, "decode", stack, {"batch": run.batch, **sizes})
-    phases.append(price("decode", kernels, profile, stack, steps=run.requests))
+    phases += _decode(price("decode", kernels, profile, stack, steps=run.requests), run.cut.devices, profile, stack)
     phases += [host_gaps(profile, stack, steps=run.requests * (steps + 1)), *_conversion(run, profile, stack)]
     return [repeated(phase, 1.0, run.cut.devices) for phase in phases]
 
@@ -99,6 +100,15 @@ def _denoise(model: Architecture, run: Diffusion, profile: Profile, stack: Stack
     sent = exchanges(whole, part, cut, profile)
     phases = [price("denoise", own, profile, stack, steps=times)]
     return [*phases, communicate(sent, profile, stack, steps=times)] if sent else phases
+
+
+def _decode(alone: Phase, devices: int, profile: Profile, stack: Stack) -> list[Phase]:
+    """The share of a device in what one of them does while the others wait (xDiT pipelines: the last one decodes)."""
+    if devices == 1:
+        return [alone]
+    seconds = sum(entry.time for entry in alone.entries) * (1 - 1 / devices)
+    waiting = Asked("waiting for the device that decodes", WAITING, Demand(interval=seconds))
+    return [repeated(alone, 1 / devices), price_asked("idle", [waiting], profile, stack)]
 
 
 def _conversion(run: Diffusion, profile: Profile, stack: Stack) -> list[Phase]:

@@ -15,7 +15,7 @@ from estimator.model.program import Program
 from estimator.model.work import Kernel, Signature, TensorSpec
 from estimator.run.lengths import Lengths
 from estimator.run.roles import ATTENTION, GROUPED
-from estimator.run.stack import GROUP_PASS
+from estimator.run.stack import ROW_PASS
 
 ROUTER = ("gate", "router")
 STATE_STEP = "est.state_step"
@@ -198,7 +198,7 @@ def fused_routing(kernels: Sequence[Kernel]) -> tuple[Kernel, ...]:
 
 def _by_rows(kernel: Kernel) -> Kernel:
     """A pass over the experts' rows as engines run it: a block for each row, so little is in flight."""
-    return replace(kernel, kind=GROUP_PASS) if kernel.kind in ("pointwise", "reduction") else kernel
+    return replace(kernel, kind=ROW_PASS) if kernel.kind in ("pointwise", "reduction") else kernel
 
 
 def _read(kernel: Kernel) -> tuple[TensorSpec, ...]:

@@ -34,7 +34,7 @@ def least_seconds(shape: Shape, run: Training, site: Site, known: Known) -> floa
 
 def _products(shape: Shape, run: Training, site: Site, known: Known) -> dict[str, float]:
     """Seconds of one sample's matrix products by phase, their tiles full, at the highest clock."""
-    piece = Piece(1, run.sequence_tokens)
+    piece = Piece(1, run.length)
 
     def of(items: list[Asked]) -> float:
         return sum(item.launches * _product(item.demand, site) for item in items)

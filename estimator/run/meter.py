@@ -29,7 +29,8 @@ class Drawn(Protocol):
 class Meter:
     """`devices` in their servers, of which each is shared by as many as it holds, with the network of their cluster, at a facility.
 
-    `exchanging` is the share of time in which they exchange; without `feeding`, processors and modules wait.
+    `exchanging` is the share of time in which they exchange; without `feeding`, processors and modules wait. `whole`: the devices are all
+    that stand in one server, whatever it could hold.
     """
 
     host: Host
@@ -38,6 +39,7 @@ class Meter:
     cluster: Cluster | None = None
     exchanging: float = 0.0
     feeding: bool = True
+    whole: bool = False
 
     def quantities(self) -> dict[str, Quantity]:
         """Every number around the devices by path."""
@@ -51,7 +53,7 @@ class Meter:
 
     def read_as(self, energy: Numeric, time: Numeric, host: Any, numbers: Drawn) -> Footprint:
         """The same with `host` and `numbers` in place of its own, which may be samples."""
-        servers = self.devices / host.accelerators
+        servers = 1.0 if self.whole else self.devices / host.accelerators
         around = host_parts(host, energy / time / servers, self.exchanging, self.feeding)
         parts: dict[str, Any] = {"devices": energy} | {name: watts * servers * time for name, watts in around.items()}
         if self.cluster is not None:

@@ -57,9 +57,8 @@ class Parallel:
 
         chosen = {name: settings.pop(name) for name in ("cluster", "practice", "fixed") if name in settings}
         subject = load_architecture(model) if isinstance(model, str) else model
-        return layout_for(
-            subject, load_profile(hw), devices, Training(global_batch=global_batch, **settings), objective=objective, **chosen
-        )
+        run = Training(global_batch=global_batch, **settings).within(subject.max_positions)
+        return layout_for(subject, load_profile(hw), devices, run, objective=objective, **chosen)
 
     def __str__(self) -> str:
         used = [f"{field.name} {getattr(self, field.name)}" for field in fields(self) if getattr(self, field.name) > 1]

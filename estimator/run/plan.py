@@ -8,6 +8,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.trace import Trace
 from estimator.model.work import Kernel
+from estimator.run.context import check_positions
 from estimator.run.diffusion import Diffusion, diffusion_assumptions, diffusion_phases, media_seconds
 from estimator.run.facility import Footprint
 from estimator.run.inference import inference_assumptions, inference_phases
@@ -97,12 +98,18 @@ def _serving(model: Architecture, run: Serving, profile: Profile, stack: Stack, 
 
 def _spread(model: Architecture, run: Inference, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
     generates = "decode" in model.programs
+    check_positions(model, run.prompt_tokens + run.output_tokens * generates, _lengths(run, True, generates))
     samples = run.batch * run.requests
     kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
     phases, notes = spread_inference(model, run, profile, stack, parallel)
-    notes = [*notes, *inference_assumptions(model, run), *_over_length(model, run.prompt_tokens + run.output_tokens * generates)]
+    notes = [*notes, *inference_assumptions(model, run)]
     tokens = samples * run.output_tokens if generates else 0
     return Plan(phases, kernels, notes, tokens=tokens, samples=samples, devices=parallel.devices)
+
+
+def _lengths(run: Inference, prompted: bool, generates: bool) -> str:
+    said = {"prompt_tokens": (run.prompt_tokens, prompted), "output_tokens": (run.output_tokens, generates)}
+    return ", ".join(f"{name}={tokens}" for name, (tokens, counts) in said.items() if counts)
 
 
 def _unused(run: Inference | Training) -> Iterable[str]:
@@ -133,7 +140,8 @@ def _inference(model: Architecture, run: Inference, profile: Profile, stack: Sta
     generates = "decode" in model.programs
     tokens = (0 if is_speech(model) else run.prompt_tokens) + (run.output_tokens if generates else 0)
     memory = {"weights": model.parameter_bytes, "KV cache": run.batch * model.kv_bytes(tokens)}
-    notes = [*inference_assumptions(model, run), *_over_length(model, tokens), *shortfall(profile, memory)]
+    check_positions(model, tokens, _lengths(run, not is_speech(model), generates))
+    notes = [*inference_assumptions(model, run), *shortfall(profile, memory)]
     kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
     samples, windows = run.batch * run.requests, in_windows(model, run)
     written = windows.batch * windows.requests * run.output_tokens if generates else 0
@@ -145,7 +153,7 @@ def plan_training(model: Architecture, run: Training, site: Site) -> Plan:
     """A training run of a lifted architecture on the devices of a site. Raises `InvalidSetting` and `Infeasible`, see `train`."""
     phases, notes = train(model, run, site)
     samples = run.step_samples * run.total_steps * run.runs
-    tokens = round(samples * run.sequence_tokens * run.packing) if "sequence" in model.programs["training"].symbols else 0
+    tokens = round(samples * run.length * run.packing) if "sequence" in model.programs["training"].symbols else 0
     kernels = training_step(model, run, site.stack)
     return Plan(
         phases,
@@ -168,10 +176,3 @@ def _diffusion(model: Architecture, run: Diffusion, profile: Profile, stack: Sta
     kernels = [kernel for program in model.programs.values() for kernel in program.kernels.get(stack.fusion, program.kernels["fused"])]
     phases = diffusion_phases(model, run, profile, stack)
     return Plan(phases, kernels, notes, samples=run.batch * run.requests, media_seconds=media_seconds(model, run), devices=run.cut.devices)
-
-
-def _over_length(model: Architecture, tokens: int) -> list[str]:
-    sized = any(symbol in program.symbols for program in model.programs.values() for symbol in ("sequence", "past"))
-    if sized and model.max_positions and tokens > model.max_positions:
-        return [f"WARNING: {tokens} tokens exceed the {model.max_positions} positions that {model.name} was made for"]
-    return []

@@ -10,6 +10,7 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
+from estimator.run.context import check_positions
 from estimator.run.entry import HOST, WAITING, Asked
 from estimator.run.latency import between_tokens, quantile, to_first_token
 from estimator.run.memory import largest_batch
@@ -158,11 +159,7 @@ def _check_length(model: Architecture, run: Serving) -> None:
             f"{model.name} is of the kind {model.kind!r}: Serving is for language models that decode; use Inference for others"
         )
     tokens = run.prompts.mean + run.outputs.mean
-    if model.max_positions and tokens > model.max_positions:
-        raise InvalidSetting(
-            f"{run.prompts.mean:g} prompt and {run.outputs.mean:g} output tokens exceed the {model.max_positions} positions of "
-            f"{model.name}; shorten the requests"
-        )
+    check_positions(model, tokens, f"requests of {run.prompts.mean:g} prompt and {run.outputs.mean:g} output tokens")
 
 
 def _notes(model: Architecture, run: Serving, parallel: Parallel, most: float) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ class Serving:
     def __post_init__(self) -> None:
         for name in ("max_num_seqs", "chunk_tokens", "replicas", "requests", "draft_tokens"):
             require_count(name, getattr(self, name))
+        if self.chunk_tokens < 2:
+            raise InvalidSetting(f"chunk_tokens={self.chunk_tokens}: expected at least 2, a token to decode and one of a prompt in a step")
         for name in ("concurrency", "request_rate"):
             if getattr(self, name) is not None:
                 require_positive(name, getattr(self, name))

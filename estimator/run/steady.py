@@ -50,8 +50,8 @@ class Mix:
 
 def mix_of(run: Serving, flight: float) -> Mix:
     """The steps of one rank with `flight` requests in flight, on the mean; prompts that fill all steps leave fewer to decode."""
-    low, high = 0.0, flight
-    mix = _mix(run, flight)
+    low, high = 0.0, min(flight, run.chunk_tokens - 1.0)
+    mix = _mix(run, high)
     if sum(chunk.share for chunk in mix.chunks) <= 1:
         return mix
     for _ in range(ROUNDS):
@@ -75,6 +75,13 @@ def _mix(run: Serving, decoding: float) -> Mix:
         chunks.append(Chunk(some * weight * spans, together / spans, size, spans))
     context = in_flight(prompts, outputs)
     return Mix(decoding, tuple(chunks), context, prompts.mean * run.cached_share, yielded)
+
+
+def _pieces(chunk: Chunk, cached: float) -> tuple[float, float, float]:
+    """(prompts, new tokens, cached tokens) of a step; of a prompt that fills several steps, a piece that sees half of the others."""
+    prompts = max(chunk.prompts, 1.0)
+    new = chunk.new * chunk.prompts / prompts
+    return prompts, new, cached + (chunk.new - new) / 2
 
 
 def in_flight(prompts: Lengths, outputs: Lengths) -> Lengths:
@@ -118,8 +125,8 @@ class Steady:
             kinds.append((mix.pure, self._parts(Batch(max(mix.decoding, 1.0), mix.context))))
         for chunk in mix.chunks:
             others = mix.decoding - chunk.prompts
-            batch = Batch(max(others, 1.0) if others > WHOLE else 0.0, mix.context, chunk.prompts, chunk.new, mix.cached)
-            kinds.append((chunk.share, self._parts(batch)))
+            decoding = max(others, 1.0) if others > WHOLE else 0.0
+            kinds.append((chunk.share, self._parts(Batch(decoding, mix.context, *_pieces(chunk, mix.cached)))))
         return kinds
 
     def _parts(self, batch: Batch) -> list[Part]:
@@ -165,9 +172,18 @@ class Steady:
         beside = self.steps.serves.host_step + sequences * self.steps.serves.host_sequence
         device = sum(share * sum(self.steps.seconds(part) for part in parts) for share, parts in self.kinds)
         items = [Asked("waiting for the host", HOST, Demand(interval=gap))]
+        handed = self._handing_over(sequences)
+        if handed:
+            items.append(Asked("waiting for inputs of all ranks", WAITING, Demand(interval=handed)))
+            gap += handed
         if beside > device + gap:
             items.append(Asked("waiting for the scheduler", WAITING, Demand(interval=beside - device - gap)))
         return items
+
+    def _handing_over(self, sequences: float) -> float:
+        """Seconds in which one process hands a step's inputs to those of the other ranks."""
+        ranks, serves = self.steps.parallel.tensor * self.steps.parallel.pipeline, self.steps.serves
+        return ranks * (serves.rank_step + sequences * serves.rank_sequence) if ranks > 1 else 0.0
 
     @cached_property
     def step_times(self) -> list[tuple[float, float]]:

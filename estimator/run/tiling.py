@@ -6,7 +6,7 @@ the chip better but read each operand more often; the library picks the fastest,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
 from estimator.hardware.schema import Profile
@@ -23,13 +23,15 @@ GROUP_SHAPES = ((1, 2), (2, 2), (4, 2), (8, 2))  # exact: as SHAPES, for rows th
 class Tiling:
     """Multiply-add slots occupied, bytes between L2 and the multiprocessors, and bytes that leave DRAM, for one launch.
 
-    `rounds`: tiles that each multiprocessor fills and drains one after the other, with nothing else to do meanwhile.
+    `rounds`: tiles that each multiprocessor fills and drains one after the other, with nothing else to do meanwhile. `filled` are the
+    slots of whole tiles, those of rows that are not there included, where tiles are known to run so.
     """
 
     slots: float
     l2_bytes: float
     memory_bytes: float
     rounds: float = 0.0
+    filled: float = 0.0
 
 
 def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per_cycle: float, scaled: bool = False) -> Tiling:
@@ -47,21 +49,58 @@ def best_tiling(product: MatrixProduct, width: float, profile: Profile, macs_per
 
 
 def grouped_tiling(
-    products: Sequence[MatrixProduct], width: float, profile: Profile, macs_per_cycle: float, ragged: bool, scaled: bool = False
+    products: Sequence[MatrixProduct],
+    width: float,
+    profile: Profile,
+    macs_per_cycle: float,
+    ragged: bool,
+    scaled: bool = False,
+    tile_rows: float | None = None,
 ) -> Tiling:
     """The fastest `Tiling` of groups of products, such as those of experts, in one launch.
 
     Rows are gathered through a table of indices, so no two multiprocessors share a tile, and each group's rows fill whole tiles. With
-    `ragged` groups the sizes are means: the last tile of a group is half full on average.
+    `ragged` groups the sizes are means: the last tile of a group is half full on average. A kernel compiled for tiles of `tile_rows`
+    has no choice.
     """
     unit = profile.tensor
     m, n, cluster = (int(unit.tile_m), int(unit.tile_n), int(unit.tile_cluster)) if unit else VECTOR_TILE
+    if tile_rows is not None:
+        cut = _grouped(products, width, profile, int(tile_rows), n // 2, ragged)
+        return cut if scaled else _as_if_full(cut, products, width, profile, macs_per_cycle, int(tile_rows), n // 2, ragged)
     options = [
         _grouped(products, width, profile, m // cluster // a, n // b, ragged)
         for a, b in (_scaled_shape(products) if scaled else GROUP_SHAPES)
     ]
     l2 = profile.l2.bandwidth
     return min(options, key=lambda t: max(t.slots / macs_per_cycle, t.l2_bytes / l2 if l2 else 0.0))
+
+
+def _as_if_full(
+    cut: Tiling,
+    products: Sequence[MatrixProduct],
+    width: float,
+    profile: Profile,
+    macs_per_cycle: float,
+    tile_m: int,
+    tile_n: int,
+    ragged: bool,
+) -> Tiling:
+    """A tiling whose tiles take as long with empty rows as when they load all of them: each step of its pipeline has a fixed length."""
+    if not profile.l2.bandwidth or profile.tensor is None:
+        return cut
+    loaded = 0.0
+    for product in products:
+        _, right, out = operand_bytes(product, width)
+        rows = _tile_rows(product, tile_m, ragged)
+        loaded += ceil(product.n / tile_n) * product.batch * rows * tile_m * product.k * width + rows * right + out
+    cycles = loaded / (profile.l2.bandwidth * profile.achievable.l2)
+    return replace(cut, slots=max(cut.slots, cycles * macs_per_cycle * profile.achievable.tensor))
+
+
+def _tile_rows(product: MatrixProduct, tile_m: int, ragged: bool) -> float:
+    """Tiles down the rows of one group."""
+    return max(1.0, product.m / tile_m + 1 / 2) if ragged else ceil(product.m / tile_m)
 
 
 def _scaled_shape(products: Sequence[MatrixProduct]) -> tuple[tuple[int, int], ...]:
@@ -79,8 +118,7 @@ def _grouped(products: Sequence[MatrixProduct], width: float, profile: Profile, 
     processors = int(profile.die.multiprocessors)
     tiles = slots = l2_bytes = memory_bytes = 0.0
     for product in products:
-        rows = max(1.0, product.m / tile_m + 1 / 2) if ragged else ceil(product.m / tile_m)
-        columns = ceil(product.n / tile_n)
+        rows, columns = _tile_rows(product, tile_m, ragged), ceil(product.n / tile_n)
         mine = product.batch * rows * columns
         left, right, out = moved = operand_bytes(product, width)
         tiles += mine
@@ -88,7 +126,7 @@ def _grouped(products: Sequence[MatrixProduct], width: float, profile: Profile, 
         l2_bytes += columns * left + rows * right + out
         memory_bytes += _memory_bytes(product, moved, processors, profile, tile_m, tile_n, ceil(mine / processors))
     rounds = ceil(tiles / processors)
-    return Tiling(slots * rounds * processors / tiles, l2_bytes, memory_bytes, rounds)
+    return Tiling(slots * rounds * processors / tiles, l2_bytes, memory_bytes, rounds, slots)
 
 
 def _tiling(product: MatrixProduct, moved: Operands, profile: Profile, tile_m: int, tile_n: int, cluster: int) -> Tiling:

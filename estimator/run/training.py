@@ -16,7 +16,7 @@ from estimator.run.stack import IDLE, Stack
 def training_step(model: Architecture, run: Training, stack: Stack) -> tuple[Kernel, ...]:
     """Kernels of one step of a lifted model: forward and backward at the sizes of `run`, and a fused optimizer."""
     program = model.programs["training"]
-    given = {"batch": run.batch, "sequence": run.sequence_tokens, "target": run.sequence_tokens}
+    given = {"batch": run.batch, "sequence": run.length, "target": run.length}
     fusion = stack.fusion if stack.fusion in program.kernels else "fused"  # a serving engine trains nothing: what a compiler would do
     kernels = program.at(fusion, **{symbol: given[symbol] for symbol in program.symbols})
     return (*kernels, *_optimizer(model, run))

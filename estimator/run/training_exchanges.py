@@ -63,9 +63,9 @@ class _Wires:
     def __init__(self, shape: Shape, run: Training, parallel: Parallel, cluster: Cluster, profile: Profile) -> None:
         self.shape, self.run, self.parallel, self.cluster, self.profile = shape, run, parallel, cluster, profile
         self.width = BYTES[shape.model.format]
-        tokens = run.batch * run.sequence_tokens / parallel.sequence
+        tokens = run.batch * run.length / parallel.sequence
         self.hidden = tokens * shape.width * self.width
-        self.cached = run.batch * run.sequence_tokens * float(shape.model.kv_bytes_per_token) / shape.layers / parallel.tensor
+        self.cached = run.batch * run.length * float(shape.model.kv_bytes_per_token) / shape.layers / parallel.tensor
 
     def of(self, kind: str, what: str, size: float, stride: int, ranks: int, occasions: float, hides: str = "") -> Traffic:
         tiers = self.cluster.tiers(self.profile, stride, ranks) if ranks > 1 and size else []

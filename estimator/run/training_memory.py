@@ -34,12 +34,10 @@ def _activations(shape: Shape, run: Training, parallel: Parallel, microbatches: 
     saved = shape.model.saved_bytes
     if saved is None:
         return 0.0
-    whole = float(saved(**sizes_of(saved.symbols, run.batch, run.sequence_tokens))) / (parallel.tensor * parallel.sequence)
+    whole = float(saved(**sizes_of(saved.symbols, run.batch, run.length))) / (parallel.tensor * parallel.sequence)
     flight = min(microbatches, parallel.pipeline) / parallel.pipeline
     flight *= 1 + (parallel.pipeline - 1) / (parallel.pipeline * run.interleave) if run.interleave > 1 else 1
     if run.recompute == "full":
-        kept = (
-            run.batch * run.sequence_tokens * shape.width * shape.layers * BYTES[shape.model.format] / (parallel.tensor * parallel.sequence)
-        )
+        kept = run.batch * run.length * shape.width * shape.layers * BYTES[shape.model.format] / (parallel.tensor * parallel.sequence)
         return kept * flight + whole / shape.layers
     return whole * flight * (1 - ATTENTION_SHARE if run.recompute == "selective" else 1)

@@ -6,7 +6,7 @@ estimate depends on neither count.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from math import ceil, inf, log
+from math import ceil, e, inf, log
 
 from estimator.errors import Infeasible
 from estimator.hardware.cluster import Cluster
@@ -28,6 +28,7 @@ from estimator.run.training_exchanges import Traffic, traffics
 from estimator.run.transformer import Shape, optimizer_of, state_of
 
 WAITING, INPUT, CHECKPOINT, EVALUATION, RESTART = "idle", "input", "checkpoint", "evaluation", "restart"
+LEAST_PROGRESS = 1 / 100  # exact: share of the time below which a run is said to make no progress
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def step_phases(shape: Shape, run: Training, site: Site, known: Known | None = N
     """Phases of one optimizer step on one device; `known` keeps what was priced before."""
     parallel, profile = site.parallel, site.profile
     count = run.step_samples / (run.batch * parallel.data)
-    piece = Piece(run.batch, run.sequence_tokens, parallel.tensor * parallel.sequence, parallel.expert)
+    piece = Piece(run.batch, run.length, parallel.tensor * parallel.sequence, parallel.expert)
     known = known or Known()
     one = microbatch(shape, run, piece, profile, site.stack, site.practice, known)
     stages = ceil(shape.layers / parallel.pipeline) / shape.layers  # the fullest stage sets the pace
@@ -174,20 +175,26 @@ class Trained:
 
 
 def lost(practice: Practice, devices: int) -> tuple[float, float]:
-    """(work done twice or not at all, time of restarts) for each second of progress on `devices`.
+    """On `devices`, seconds of writing checkpoints and of work done twice for each second of progress; and of restarts for each of both.
 
-    Checkpoints that stop the run for δ are best written every √(2 δ M) where failures come every M (Young, CACM 17, 1974); a failure
-    costs half of that and a restart. Raises `Infeasible` where failures come faster than the run progresses.
+    Failures come at random, every M on average; checkpoints that stop the run for δ are written after τ of progress; a restart takes R
+    and may fail itself. All takes M e^(R/M) (e^((τ+δ)/M) - 1) / τ for each second of progress (Daly, Future Generation Computer Systems
+    22, 2006), hardly more than at the best τ with τ + δ = √(2 δ M) (Young, CACM 17, 1974), or τ = M where failures are as frequent as
+    checkpoints. Raises `Infeasible` where hardly any progress is left.
     """
-    between = float(practice.failure_interval) / devices
-    saving = (2 * float(practice.checkpoint_seconds) / between) ** 0.5
-    again, restart = saving, float(practice.restart) / between
-    if again + restart >= 1:
-        raise Infeasible(
-            f"{devices} devices fail every {between:.0f} s, faster than practice {practice.name!r} restarts, so the run makes no progress; "
-            f"use fewer devices, or another practice"
-        )
-    return again / (1 - again - restart), restart / (1 - again - restart)
+    between, saving = float(practice.failure_interval) / devices, float(practice.checkpoint_seconds)
+    if between == inf:
+        return 0.0, 0.0
+    every = (2 * saving * between) ** (1 / 2) - saving if 2 * saving < between else between
+    exponents = (every + saving) / between, float(practice.restart) / between
+    if max(exponents) < -log(LEAST_PROGRESS):
+        again, restarting = between * (e ** exponents[0] - 1) / every - 1 if saving else 0.0, e ** exponents[1] - 1
+        if (1 + again) * (1 + restarting) * LEAST_PROGRESS < 1:
+            return again, restarting
+    raise Infeasible(
+        f"{devices} devices fail every {between:.0f} s, faster than practice {practice.name!r} restarts, so the run makes no progress; "
+        f"use fewer devices, or another practice"
+    )
 
 
 def _checkpoints(shape: Shape, run: Training, site: Site) -> list[Phase]:

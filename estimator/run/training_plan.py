@@ -7,6 +7,7 @@ from estimator.errors import Infeasible, InvalidSetting
 from estimator.hardware.cluster import Cluster, cluster_of, load_cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
+from estimator.run.context import check_positions
 from estimator.run.formats import matrix_unit
 from estimator.run.memory import shortfall
 from estimator.run.parallel import Parallel
@@ -68,14 +69,12 @@ def usable(site: Site) -> float:
 def check(shape: Shape, run: Training, site: Site) -> None:
     """Raises `InvalidSetting` for a layout that does not divide the model or the batch, and for sequences beyond the position limit."""
     parallel, model = site.parallel, shape.model
-    over = [f"{run.sequence_tokens} tokens exceed the {model.max_positions} positions that {model.name} was made for"]
-    if parallel.devices > 1 and model.max_positions and run.sequence_tokens > model.max_positions:
-        raise InvalidSetting(f"sequence_tokens={run.sequence_tokens}: {over[0]}; train on at most {model.max_positions}")
+    check_positions(model, run.length, f"sequence_tokens={run.length}")
     _divides("tensor", parallel.tensor, shape.heads, f"{model.name} has {shape.heads} attention heads")
     if parallel.pipeline > shape.layers:
         raise InvalidSetting(f"pipeline={parallel.pipeline}: {model.name} has {shape.layers} layers; use at most {shape.layers} stages")
     _divides("expert", parallel.expert, shape.experts, f"{model.name} has {shape.experts} experts in a layer")
-    _divides("sequence", parallel.sequence, run.sequence_tokens, f"a sequence has {run.sequence_tokens} tokens")
+    _divides("sequence", parallel.sequence, run.length, f"a sequence has {run.length} tokens")
     each = run.batch * parallel.data
     if run.step_samples % each and (run.global_batch is not None or parallel.data > 1):
         nearest = max(run.step_samples // each, 1) * each
@@ -114,13 +113,9 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
     """What the run takes for granted."""
     count = run.step_samples / (run.batch * site.parallel.data)
     notes = [
-        f"each step: {run.step_samples} samples of {run.sequence_tokens} tokens in {count:g} micro-batches of {run.batch} on each of "
+        f"each step: {run.step_samples} samples of {run.length} tokens in {count:g} micro-batches of {run.batch} on each of "
         f"{site.parallel.data} replicas; optimizer {run.optimizer}, recomputation {run.recompute}, sharding {run.sharding}"
     ]
-    if site.parallel.devices == 1 and shape.model.max_positions and run.sequence_tokens > shape.model.max_positions:
-        notes.append(
-            f"WARNING: {run.sequence_tokens} tokens exceed the {shape.model.max_positions} positions that {shape.model.name} was made for"
-        )
     if site.parallel.devices > 1:
         notes.append(f"layout {site.parallel}; {format_si(sum(memory.values()), 'B')} of each device filled")
         notes.append(f"practice {site.practice.name}: {site.practice.notes}")

@@ -1,12 +1,13 @@
 """How a model is trained: a frozen record with documented defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.units import require_count, require_non_negative, require_positive, require_share
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "adamw8bit", "adagrad", "adafactor", "lion", "muon")
+USUAL_LENGTH = 2048  # exact: a default that users change
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8")
 RECOMPUTE = ("none", "selective", "full")
 TRAINABLE = ("all", "lora", "qlora")
@@ -20,8 +21,9 @@ class Training:
 
     How much: `steps`; or `epochs` and `samples`; or `tokens`, of which `packing` is the share of positions that hold one. `runs`
     repeats it all (a search over hyper-parameters).
-    One step: `batch` samples of `sequence_tokens` at a time on each replica (the micro-batch; for a module given with `inputs`, these
-    set the shapes instead), `global_batch` samples in all, so that gradients accumulate over global_batch ÷ (batch × data) of them.
+    One step: `batch` samples of `sequence_tokens` (None: 2048, or as many as the model has positions for) at a time on each replica
+    (the micro-batch; for a module given with `inputs`, these set the shapes instead), `global_batch` samples in all, so that gradients
+    accumulate over global_batch ÷ (batch × data) of them.
     `optimizer`: one of `OPTIMIZERS` (fused; muon for hidden matrices, with adamw for the rest) or a `torch.optim.Optimizer` of the
     given module, which is then traced for real.
     `precision`: of matrix products, one of `PRECISIONS`; None: as the model was traced. fp16 scales the loss; fp8 keeps activations
@@ -37,7 +39,7 @@ class Training:
 
     steps: int | None = None
     batch: int = 1
-    sequence_tokens: int = 2048
+    sequence_tokens: int | None = None
     epochs: float | None = None
     samples: int | None = None
     optimizer: Any = "adamw"
@@ -59,7 +61,9 @@ class Training:
     runs: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("batch", "sequence_tokens", "rank", "interleave", "workers", "runs"):
+        if self.sequence_tokens is not None:
+            require_count("sequence_tokens", self.sequence_tokens)
+        for name in ("batch", "rank", "interleave", "workers", "runs"):
             require_count(name, getattr(self, name))
         for name in ("input_seconds", "checkpoint_every", "evaluation_every", "evaluation_samples"):
             require_non_negative(name, getattr(self, name))
@@ -94,6 +98,15 @@ class Training:
             require_positive("tokens", self.tokens)
 
     @property
+    def length(self) -> int:
+        """Tokens of a sequence."""
+        return USUAL_LENGTH if self.sequence_tokens is None else self.sequence_tokens
+
+    def within(self, positions: int | None) -> "Training":
+        """The run with its sequences as long as stated, else as usual or as a model of so many positions allows."""
+        return self if self.sequence_tokens is not None else replace(self, sequence_tokens=min(USUAL_LENGTH, positions or USUAL_LENGTH))
+
+    @property
     def step_samples(self) -> int:
         """Samples of one optimizer step of all replicas."""
         return self.global_batch or self.batch
@@ -104,7 +117,7 @@ class Training:
         if self.steps is not None:
             return self.steps
         if self.tokens is not None:
-            return -int(-self.tokens // (self.step_samples * self.sequence_tokens * self.packing))
+            return -int(-self.tokens // (self.step_samples * self.length * self.packing))
         if self.epochs is None or self.samples is None:
             return 1
         return -int(-self.epochs * self.samples // self.step_samples)

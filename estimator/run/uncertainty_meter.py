@@ -30,6 +30,17 @@ class Surroundings:
         return {f"{METER}{name}": structural_path(self.structural, "power" if name == "power" else "energy") for name in FIGURES}
 
 
+def measured(ratios: Mapping[str, Any], figure: str) -> Any:
+    """Of samples ÷ estimate, those of what was measured of the rows that told the structural error of a figure.
+
+    Whole systems were read at the wall; what a site adds, and what a kilowatt-hour costs there, no row tells.
+    """
+    if not figure.startswith(METER):
+        return ratios[figure]
+    wall = ratios[f"{METER}wall"]
+    return wall / ratios["time"] if figure == f"{METER}power" else wall
+
+
 def at_meter(around: Surroundings | None, figures: Mapping[str, Any], sampler: Sampler) -> dict[str, Any]:
     """Samples of the figures at the meter, for samples of the devices' energy and time."""
     if around is None:

@@ -21,10 +21,11 @@ from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
+from estimator.run.meter import Meter
 from estimator.run.phase import Basis, Phase, origin_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, STRUCTURAL, Uncertainty, shape_of, structural_path
-from estimator.run.uncertainty_meter import Surroundings, at_meter
+from estimator.run.uncertainty_meter import Surroundings, at_meter, measured
 from estimator.run.uncertainty_responses import of_run, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
 from estimator.run.uncertainty_summary import summary
@@ -67,12 +68,23 @@ def bases_of(phases: Sequence[Phase]) -> list[Basis]:
     return [basis for basis in bases if basis.loads]
 
 
-def propagate_idle(profile: Profile, structural: Mapping[str, Quantity], samples: int = SAMPLES, shares: bool = True) -> Uncertainty:
-    """The `Uncertainty` of the power of a board without work."""
+def propagate_idle(
+    profile: Profile,
+    structural: Mapping[str, Quantity],
+    samples: int = SAMPLES,
+    shares: bool = True,
+    meter: Meter | None = None,
+    parts: Sequence[str] = (),
+) -> Uncertainty:
+    """The `Uncertainty` of the power of a board without work; with a `meter`, of servers full of them, or of some of their parts."""
     quantities = {f"hardware.{path}": one for path, one in profile.quantities().items()} | dict(structural)
+    quantities |= meter.quantities() if meter else {}
 
     def power(sampler: Sampler, size: int) -> dict[str, Array]:
         watts = idle_power_many(Sampled(profile, "hardware", sampler), size)
+        if meter:
+            read = meter.read_as(meter.devices * watts, 1.0, Sampled(meter.host, "host", sampler), sampler).parts
+            watts = sum((read[part] for part in parts or read), np.zeros(size))
         return {"energy": watts, "time": np.ones(size), "power": watts}
 
     return _propagate(power, quantities, structural, samples, shares)
@@ -104,17 +116,21 @@ def _propagate(
     found = figures(drawn, samples)
     ratios = _ratios(found, at_value, own, drawn)
     read = found if meter and meter.structural else {name: ratio * at_value[name] for name, ratio in ratios.items()}
-    ratios |= _ratios(at_meter(meter, read, drawn), at_value, beyond, drawn)
+    ratios |= _ratios(dict(read) | at_meter(meter, read, drawn), at_value, beyond, drawn)
     return summary(ratios, drawn, _foreign(own, beyond, {*outer}, everything) if shares else {})
 
 
 def _ratios(found: Mapping[str, Array], at_value: Mapping[str, Array], own: Mapping[str, str | None], drawn: Sampler) -> dict[str, Array]:
-    """Samples ÷ estimate of each figure, the ranges cut to the part that counts, times the structural error at its path, if it has one."""
-    known = drawn.quantities
-    return {
-        figure: (found[figure] / at_value[figure]) ** shape_of(known, path, "ranges") * (drawn[path] if path else 1.0)
-        for figure, path in own.items()
-    }
+    """Samples ÷ estimate of each figure, times the structural error at its path, if it has one.
+
+    Of the ranges of what was measured to tell that error, only the part counts that rows leave: at the meter, of the energy at the wall.
+    """
+    raw = {figure: values / at_value[figure] for figure, values in found.items()}
+    ratios = {}
+    for figure, path in own.items():
+        cut = shape_of(drawn.quantities, path, "ranges") - 1
+        ratios[figure] = raw[figure] * measured(raw, figure) ** cut * (drawn[path] if path else 1.0)
+    return ratios
 
 
 def _foreign(
@@ -202,7 +218,7 @@ def _elsewhere(demand: Demand, chip: Any) -> Array:
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
-    l2 = cycles.pop("L2", 0.0)
+    l2 = np.maximum(cycles.pop("L2", 0.0), cycles.pop("L2 fill", 0.0))
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
     return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))

@@ -6,7 +6,7 @@ from estimator.run.uncertainty import FIGURES, METER, Uncertainty, structural_er
 from estimator.run.uncertainty_meter import Surroundings
 from estimator.run.uncertainty_propagation import propagate, propagate_idle
 from estimator.validation.hardware import profile_of
-from estimator.validation.metered import Metered
+from estimator.validation.metered import Metered, Standing
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.rows import Row
 from estimator.validation.score import LEVELS
@@ -26,6 +26,8 @@ def spread(row: Row, prediction: Prediction | Steady, structural: dict[str, Quan
     Raises `EstimatorError` where phases do not hold what they were priced from.
     """
     found = structural_error(structural_kind(row, prediction)) if structural is None else structural
+    if isinstance(prediction, Standing) and prediction.devices:
+        return propagate_idle(prediction.devices, found, SAMPLES, False, prediction.around, prediction.parts)
     if isinstance(prediction, Steady):
         return propagate_idle(profile_of(row), found, SAMPLES, shares=False)
     meter = prediction.around if isinstance(prediction, Metered) else None

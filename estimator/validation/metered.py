@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from estimator.hardware.schema import Profile
 from estimator.run.meter import Meter
-from estimator.validation.prediction import Prediction
+from estimator.validation.prediction import Prediction, Steady
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,12 @@ class Metered(Prediction):
         """Joules per unit at the meter if it took `seconds`, in which what is around the devices draws as well."""
         taken = seconds / self.clocks
         return self._read(super().energy_in(taken), taken)
+
+
+@dataclass(frozen=True)
+class Standing(Steady):
+    """A constant power of servers whose devices do nothing, or of some `parts` of them; `devices` are those that stand in them."""
+
+    devices: Profile | None = None
+    around: Meter | None = None
+    parts: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from estimator.validation.rows import Row
 def protocol_of(row: Row) -> dict[str, Any]:
     """The table of the benchmark that a row is from; empty where nothing is known of it."""
     source = row.text("source").lower()
-    return next((table for name, table in tables().items() if name in source), {})
+    return next((table for name, table in tables()["benchmark"].items() if name in source), {})
 
 
 def entry_of(row: Row, kind: str) -> dict[str, Any]:
@@ -34,5 +34,5 @@ def _matches(row: Row, columns: Mapping[str, str]) -> bool:
 
 @cache
 def tables() -> dict[str, Any]:
-    """`nvml`, and one table for each benchmark."""
+    """The meter `nvml`, and what is known of each `benchmark`, by a part of its source's name."""
     return tomllib.loads(Path(__file__).with_name("protocols.toml").read_text(encoding="utf-8"))

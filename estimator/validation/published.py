@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+from estimator.validation.protocol import stated
 from estimator.validation.rows import Row
 
 FILE = "published_rows.toml"
@@ -17,5 +18,5 @@ def published_rows() -> list[Row]:
         shared = {key: value for key, value in group.items() if key != "row"}
         for given in group["row"]:
             columns = {MEASURED.get(key, key): str(value) for key, value in (shared | given).items()}
-            rows.append(Row(FILE, len(rows) + 1, {"row_id": f"published:{len(rows) + 1:03d}"} | columns))
+            rows.append(stated(Row(FILE, len(rows) + 1, {"row_id": f"published:{len(rows) + 1:03d}"} | columns)))
     return rows

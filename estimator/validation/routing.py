@@ -36,7 +36,7 @@ def _power_law(tokens: int, experts: int, picks: int, devices: int, exponent: fl
     low, high = (1.0, LARGEST_SHARE * tokens) if tokens * picks > experts else SPARSE
     power = 1 - exponent
     drawn = [((high**power - low**power) * (i + 1 / 2) / experts + low**power) ** (1 / power) for i in range(experts)]
-    counts = _rounded([tokens * picks * value / sum(drawn) for value in drawn], tokens * picks)
+    counts = _rounded([tokens * picks * value / sum(drawn) for value in drawn], tokens, tokens * picks)
     random, size, heaviest = Random(0), experts // devices, []
     for _ in range(DRAWS):
         random.shuffle(counts)
@@ -45,11 +45,25 @@ def _power_law(tokens: int, experts: int, picks: int, devices: int, exponent: fl
     return tuple(sorted(count for count in median if count))
 
 
-def _rounded(counts: Sequence[float], total: int) -> list[float]:
-    """Whole numbers that add up to `total`: rounded, and what is missing or too much shared among the largest, one each in turn."""
-    whole = [float(round(count)) for count in counts]
-    order = sorted(range(len(whole)), key=lambda i: -whole[i])
-    missing = total - sum(whole)
-    for i in range(round(abs(missing))):
-        whole[order[i % len(order)]] += 1 if missing > 0 else -1
+def _rounded(counts: Sequence[float], tokens: int, total: int) -> list[float]:
+    """Whole numbers of at most `tokens` that add up to `total`, the largest first: no token picks an expert twice.
+
+    What exceeds one row for each token fills the smallest up; what is missing after rounding goes to the smallest, one each in turn.
+    What is too much comes off the smallest likewise, and off the largest for each of them that has none.
+    """
+    whole = sorted((float(round(count)) for count in counts), reverse=True)
+    spare, whole = sum(max(count - tokens, 0.0) for count in whole), [min(count, float(tokens)) for count in whole]
+    for i in range(len(whole) - 1, -1, -1):
+        more = min(spare, tokens - whole[i])
+        whole[i], spare = whole[i] + more, spare - more
+    whole.sort(reverse=True)
+    missing, turn = total - sum(whole), 0
+    while missing > 0:
+        i = -1 - turn % len(whole)
+        if whole[i] < tokens:
+            whole[i], missing = whole[i] + 1, missing - 1
+        turn += 1
+    for turn in range(round(-missing)):
+        i = -1 - turn % len(whole)
+        whole[i if whole[i] else 0] -= 1
     return whole

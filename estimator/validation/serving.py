@@ -59,7 +59,7 @@ def on_one_device(row: Row) -> None:
     """Raises `NotPredicted` for a row that ran on several devices."""
     devices = row.whole("n_gpus", 1)
     if devices > 1:
-        raise NotPredicted(f"{devices} devices: parallel runs are not predicted yet")
+        raise NotPredicted(f"ran on {devices} devices, and how they shared the work is not stated; rows of one device are predicted")
 
 
 def generation(row: Row) -> Prediction:

@@ -1,10 +1,10 @@
 """Kernels of published benchmarks, stated as signatures: matrix products, attention, mixtures of experts, quantisation."""
 
 from collections.abc import Sequence
-from math import frexp
+from math import frexp, inf
 
 from estimator.model.work import Kernel, Signature, TensorSpec
-from estimator.run.stack import GROUP_PASS
+from estimator.run.stack import GROUP_PASS, ROW_PASS
 from estimator.validation.hardware import profile_of
 from estimator.validation.routing import rows_by_expert
 from estimator.validation.rows import NotPredicted, Row
@@ -16,6 +16,8 @@ FORMATS = {
 }  # fmt: skip
 SCALE_BLOCK = {"fp8_block": 128, "fp8_block_e8m0": 128, "nvfp4": 16}  # exact: elements that share a scale, by definition of the formats
 SCALE_FORMAT = {"fp8_block": "fp32", "fp8_block_e8m0": "uint8", "nvfp4": "fp8_e4m3"}  # uint8: e8m0, powers of two
+TILES = ((32, 16.0), (96, 32.0), (512, 64.0), (inf, 128.0))  # exact: most tokens, rows of a tile
+SCALED_TILES = ((64, 16.0), (inf, 64.0))  # exact: likewise with scales by block
 
 
 def format_of(row: Row) -> str:
@@ -129,19 +131,26 @@ def mixture(row: Row) -> Kernels:
     tokens, hidden, inter, picks = row.whole("num_tokens"), row.whole("hidden"), row.whole("inter"), row.whole("topk")
     rows = rows_by_expert(row.text("distribution"), tokens, row.whole("experts"), picks, row.whole("moe_ep", 1))
     passed = tokens * picks if source.startswith("vllm") else sum(rows)
+    tile = tile_rows(tokens, precision) if source.startswith("vllm") else None
     middle = TensorSpec((passed, inter), "bf16")
     return (
         *quantised(tokens, hidden, precision),
-        grouped(rows, hidden, gates * inter, precision, passed),
+        grouped(rows, hidden, gates * inter, precision, passed, tile),
         _pass("aten.mul" if gates == 2 else "aten.relu", TensorSpec((passed, gates * inter), "bf16"), middle),
         *quantised(passed, inter, precision),
-        grouped(rows, inter, hidden, precision, passed),
+        grouped(rows, inter, hidden, precision, passed, tile),
         _pass("aten.mul", TensorSpec((passed, hidden), "bf16"), TensorSpec((tokens, hidden), "bf16")),
     )
 
 
-def grouped(rows: Sequence[float], k: int, n: int, precision: str, passed: float) -> Kernel:
-    """One product of k × n for each expert, with `rows` of them; `passed` rows are written in all.
+def tile_rows(tokens: float, precision: str) -> float:
+    """Rows of a tile of vLLM's fused experts where no tuned tile is known (vLLM 0.22, fused_moe.py, get_default_config)."""
+    bounds = SCALED_TILES if precision in SCALE_BLOCK else TILES
+    return next(rows for most, rows in bounds if tokens <= most)
+
+
+def grouped(rows: Sequence[float], k: int, n: int, precision: str, passed: float, tile: float | None = None) -> Kernel:
+    """One product of k × n for each expert, with `rows` of them; `passed` rows are written in all. Tiles have `tile` rows if given.
 
     Experts with about as many rows (within a factor of two) are taken together.
     """
@@ -149,24 +158,31 @@ def grouped(rows: Sequence[float], k: int, n: int, precision: str, passed: float
     classes: dict[int, list[float]] = {}
     for count in rows:
         classes.setdefault(frexp(count)[1], []).append(count)
-    signatures = tuple(_group(sum(each), k, n, len(each), precision, len(classes) > 1) for each in classes.values())
+    signatures = tuple(_group(sum(each), k, n, len(each), precision, len(classes) > 1, tile) for each in classes.values())
     weight = TensorSpec((len(rows), k, n), number_format)
     reads, writes = (TensorSpec((sum(rows), k), number_format), weight), (TensorSpec((passed, n), "bf16"),)
     return Kernel("est.grouped_mm", "matmul", "forward", "", signatures, reads, writes, number_format)
 
 
-def _group(rows: float, k: int, n: int, experts: int, precision: str, ragged: bool) -> Signature:
+def _group(rows: float, k: int, n: int, experts: int, precision: str, ragged: bool, tile: float | None) -> Signature:
     """A grouped product in which every expert gets work."""
     number_format, block = FORMATS[precision], SCALE_BLOCK.get(precision)
     scale = (("scale_a", TensorSpec((rows, k / block), SCALE_FORMAT[precision])),) if block else ()
     a, b = TensorSpec((rows, k), number_format), TensorSpec((experts, k, n), number_format)
-    arguments = (("input", a), ("weight", b), ("picks", experts), *scale, *((("zipf", 0),) if ragged else ()))
+    arguments = (
+        ("input", a),
+        ("weight", b),
+        ("picks", experts),
+        *scale,
+        *((("zipf", 0),) if ragged else ()),
+        *((("tile_rows", tile),) if tile else ()),
+    )
     return Signature("est.grouped_mm", arguments, (TensorSpec((rows, n), "bf16"),))
 
 
 def _pass(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:
     """An element-wise pass of the expert layers, a block for each row: little is in flight."""
-    return kernel(op, GROUP_PASS, {"self": read}, (written,), read.format)
+    return kernel(op, ROW_PASS, {"self": read}, (written,), read.format)
 
 
 def _pointwise(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:

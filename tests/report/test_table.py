@@ -136,6 +136,11 @@ def test_no_name_or_note_is_cut_off_and_figures_stay_within_the_width(model, hw,
         assert any(line.startswith(next(iter(table.columns))) and len(line) <= WIDTH for line in text.splitlines())
 
 
+def test_a_heading_shows_amounts_and_what_is_not_as_usual():
+    trained = render(estimate("gpt2", "h100", Training(batch=2, sequence_tokens=64, recompute="full"))).splitlines()[1]
+    assert trained == "Training(batch=2, sequence_tokens=64, optimizer=adamw, recompute=full), stack eager"
+
+
 def test_a_run_that_does_not_fit_says_so_under_the_heading():
     text = render(estimate("gpt2", "v100-sxm2-16gb", Training(batch=64, sequence_tokens=1024)))
     assert "WARNING: does not fit" in text.split("\n\n")[1]

@@ -151,7 +151,9 @@ def test_tokens_cut_over_devices_share_the_work_of_the_denoiser():
     # text tokens stay on every device, so a little more than all of it is done
     assert alone["denoise"]["flop"] < four["denoise"]["flop"] < 1.3 * alone["denoise"]["flop"]
     assert four["denoise"]["time"] < 0.5 * alone["denoise"]["time"]
-    assert four["decode"]["flop"] == pytest.approx(4 * alone["decode"]["flop"], rel=1e-9, abs=0)  # each device decodes everything
+    for figure in ("flop", "energy"):  # one device decodes, for as long as it would alone
+        assert four["decode"][figure] == pytest.approx(alone["decode"][figure], rel=1e-9, abs=0)
+    assert four["decode"]["time"] + four["idle"]["time"] == pytest.approx(alone["decode"]["time"], rel=1e-9, abs=0)
     assert "communication" in four and "communication" not in alone
 
 
@@ -171,6 +173,19 @@ def test_heads_travel_less_than_keys_around_a_ring():
         return phases("pixart-sigma", steps=1, batch=8, **cut)["communication"]["time"]
 
     assert sent(ulysses=8) < sent(ring=8)
+
+
+def test_linear_attention_and_convolutions_exchange_what_they_read_of_other_devices():
+    # 60 blocks: queries, keys, values and outputs, two turns of a ring of three, and a row of either neighbour for a 3 × 3 convolution
+    def sent(model, **cut):
+        done = estimate(model, "H100", Diffusion(steps=1, passes=1, **cut))
+        return sum(e.launches for phase in done.phases if phase.name == "communication" for e in phase.entries) / done.devices
+
+    assert sent("sana-1.5-4.8b", ulysses=2) == pytest.approx(60 * (4 + 2), rel=1e-9, abs=0)
+    assert sent("sana-1.5-4.8b", ring=3) == pytest.approx(60 * (2 + 2), rel=1e-9, abs=0)
+    # blocks of softmax attention; patches do not overlap, of images or of videos
+    assert sent("pixart-sigma", ulysses=2) == pytest.approx(28 * 4, rel=1e-9, abs=0)
+    assert sent("wan2.1-t2v-1.3b", frames=5, ulysses=2) == pytest.approx(30 * 4, rel=1e-9, abs=0)
 
 
 def test_degrees_of_parallelism_may_be_given_as_for_any_run():

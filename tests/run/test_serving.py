@@ -14,7 +14,7 @@ from estimator.model.architecture import load_architecture
 from estimator.run.lengths import Lengths
 from estimator.run.serving_step import Steps
 from estimator.run.stack import load_stack
-from estimator.run.steady import Steady, in_flight, mix_of, total_energy
+from estimator.run.steady import Chunk, Steady, _pieces, in_flight, mix_of, total_energy
 
 MODEL, STACK, H100 = load_architecture("llama-3.1-8b"), load_stack("serving"), load_profile("H100")
 
@@ -98,6 +98,29 @@ def test_prompts_that_fill_every_step_leave_fewer_to_decode():
     mix = mix_of(run, 500)
     # In a step 2048 - N tokens of prompts find room beside N decoding ones; N / 20 requests of 20000 tokens arrive in it.
     assert mix.decoding == approx(2048 / (20000 / 20 + 1), rel=0.02, abs=0)
+
+
+@given(st.floats(0.01, 1), st.floats(10, 1e5))
+def test_a_prompt_in_pieces_has_the_rows_and_the_attention_of_the_whole(prompts, tokens):
+    # n tokens attend to n / 2 others on the mean; a piece of m to the (n - m) / 2 before it on the mean, and to m / 2 of its own
+    whole, new, cached = _pieces(Chunk(1.0, prompts, tokens, 1 / prompts), 0.0)
+    assert whole == 1
+    assert whole * new == approx(prompts * tokens, rel=1e-9, abs=0)
+    assert whole * new * (cached + new / 2) == approx(prompts * tokens * tokens / 2, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("chunk", [2, 65, 600, 2048])
+def test_prompts_beyond_a_chunk_are_served_and_the_fewer_the_smaller_it_is(chunk):
+    few, many = (
+        estimate("llama-3.1-8b", "H100", Serving(concurrency=32, prompt_tokens=8000, output_tokens=50, chunk_tokens=tokens))
+        for tokens in (chunk, 4 * chunk)
+    )
+    assert 0 < few.service["requests_per_second"] <= many.service["requests_per_second"] * 1.05
+
+
+def test_a_chunk_holds_a_token_to_decode_and_one_of_a_prompt():
+    with pytest.raises(InvalidSetting, match="chunk_tokens=1: expected at least 2, a token to decode and one of a prompt"):
+        Serving(chunk_tokens=1)
 
 
 def test_long_requests_are_met_more_often():
@@ -184,6 +207,17 @@ def test_launching_every_kernel_takes_longer_than_graphs():
     assert single.time > graphs.time
 
 
+def test_an_engine_of_2024_hands_inputs_to_every_rank():
+    # beyond the sum of gaps: 2 × (9 ms + 64 × 15 µs) = 19.92 ms in each step on two ranks, nothing on one
+    def handed(parallel):
+        steps = Steps(load_architecture("llama-3.1-8b"), load_profile("H100"), load_stack("vllm-0.5"), parallel)
+        phases = Steady(steps, Serving(concurrency=64), 64.0).phases()
+        return sum(e.time for phase in phases for e in phase.entries if e.name == "waiting for inputs of all ranks")
+
+    assert handed(Parallel()) == 0
+    assert handed(Parallel(tensor=2)) == approx(19.92e-3, rel=1e-9, abs=0)
+
+
 def test_errors_say_what_is_allowed():
     with pytest.raises(
         InvalidSetting, match=r"tensor=3: llama-3.1-8b has 32 attention heads, which 3 ranks cannot share; allowed: 1, 2, 4, 8"
@@ -199,7 +233,7 @@ def test_errors_say_what_is_allowed():
         estimate("llama-3.1-70b", "H100", Serving())
     with pytest.raises(InvalidSetting, match=r"request_rate=1000 per second: 1 replicas with \d+ requests in flight each serve .* at most"):
         estimate("llama-3.1-8b", "H100", Serving(request_rate=1000))
-    with pytest.raises(InvalidSetting, match="tokens exceed the 131072 positions of llama-3.1-8b; shorten the requests"):
+    with pytest.raises(InvalidSetting, match="tokens exceed the 131072 positions of llama-3.1-8b; take at most 131072"):
         estimate("llama-3.1-8b", "H100", Serving(prompt_tokens=200000))
     with pytest.raises(InvalidSetting, match="concurrency was given together with request_rate"):
         Serving(concurrency=1, request_rate=1)

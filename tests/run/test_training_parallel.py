@@ -15,7 +15,7 @@ from estimator.run.microbatch import kernels_of
 from estimator.run.practice import list_practices, load_practice
 from estimator.run.repeat import behind, joules, least_exposed, seconds
 from estimator.run.stack import load_stack
-from estimator.run.training_parallel import Site, lost, run_phases
+from estimator.run.training_parallel import Site, run_phases
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
 from tests.report.made import entry, estimate_of
@@ -126,14 +126,6 @@ def test_the_timeline_covers_the_run():
     assert line[-1]["start"] + line[-1]["time"] == pytest.approx(answer.time, rel=1e-9, abs=0)
     assert sum(one["energy"] for one in line) == pytest.approx(answer.energy, rel=1e-9, abs=0)
     assert all(one["power"] <= A100.power.limit * (1 + 1e-9) for one in line)
-
-
-def test_losses_grow_with_the_devices_and_end_the_run():
-    practice = load_practice("megatron")
-    shares = [sum(lost(practice, n)) for n in (1, 1000, 10_000)]
-    assert shares == sorted(shares)
-    with pytest.raises(Infeasible, match=r"1000000 devices fail every 180 s.*use fewer devices"):
-        lost(practice, 1_000_000)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from estimator.errors import UnknownName
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.cluster import load_cluster
 from estimator.hardware.host import list_hosts, load_host
+from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate
 from estimator.run.facility import FIGURES, Facility
 from estimator.run.meter import Meter, meter_of
 from estimator.run.uncertainty_meter import Surroundings, at_meter
-from estimator.run.uncertainty_propagation import _propagate
+from estimator.run.uncertainty_propagation import _propagate, propagate, propagate_idle
 from estimator.run.uncertainty_samples import Sampled, Sampler, is_ranged
 from estimator.validation.metered import Metered
 from tests.run.sampled import one_of
@@ -55,6 +56,16 @@ def test_usage_effectiveness_alone_spreads_the_energy_as_its_range_does():
     low, high = np.quantile(energy / meter.read(5600.0, 1.0).energy, (0.05, 0.95))
     assert math.isclose(low, 1.2 / 1.56, rel_tol=0.01)
     assert math.isclose(high, 1.8 / 1.56, rel_tol=0.01)
+
+
+def test_what_no_row_was_read_beyond_keeps_all_of_its_range():
+    # no width is left to the energy at the wall, where systems were read: PUE and price spread by themselves
+    phases, meter = estimate("gpt2", "h100", RUN).phases, meter_of(H100, 1, Facility(place="average"))
+    path = "structural_error.system.energy"
+    known = propagate(phases, {}, meter=Surroundings(meter, {path: Quantity(1.0), f"{path}_ranges": Quantity(0.0)}))
+    assert known.interval(of="facility.wall") == pytest.approx((1, 1), rel=1e-9, abs=0)
+    assert known.interval(of="facility.energy") == pytest.approx((1.2 / 1.56, 1.8 / 1.56), rel=0.02, abs=0)
+    assert known.interval(of="facility.cost")[1] > 2.3  # 0.25 / 0.1 of the price alone
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9])
@@ -128,3 +139,12 @@ def test_what_is_around_devices_draws_for_as_long_as_it_took():
     beside = [read.energy_in(seconds) - alone.energy_in(seconds) for seconds in (1.0, 2.0)]
     assert beside[1] > 1.8 * beside[0]
     assert math.isclose(read.power, read.energy / read.time, rel_tol=1e-9)
+
+
+def test_a_server_at_rest_is_as_uncertain_as_its_parts():
+    meter = Meter(load_host("dgx-h100"), Facility(place="wall"), 8, feeding=False, whole=True)
+    alone, server = propagate_idle(H100, {}), propagate_idle(H100, {}, meter=meter)
+    processors = propagate_idle(H100, {}, meter=meter, parts=("processors",))
+    part = meter.host.processors[0].idle
+    assert processors.interval(of="power") == pytest.approx((part.low / part, part.high / part), rel=0.02, abs=0)
+    assert set(server.shares["power"]) > set(alone.shares["power"])

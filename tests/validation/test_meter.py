@@ -91,6 +91,6 @@ def test_a_convolution_that_copies_from_the_device_in_each_call_counts_as_host_b
 
 
 def test_every_fitted_pause_has_a_source_and_lies_in_its_range():
-    for entry in tables()["aiconfigurator"]["pause"]:
+    for entry in tables()["benchmark"]["aiconfigurator"]["pause"]:
         assert entry["low"] <= entry["value"] <= entry["high"]
         assert entry["source"]

@@ -17,6 +17,12 @@ def test_one_device_gets_all_rows(tokens, experts, picks, distribution):
     assert len(rows) <= min(experts, tokens * picks)
 
 
+@given(st.integers(1, 512), st.sampled_from([8, 64, 256]), st.integers(1, 8))
+def test_no_token_picks_an_expert_twice(tokens, experts, picks):
+    rows = rows_by_expert("power_law_1.2", tokens, experts, picks, 1)
+    assert max(rows) <= tokens and len(rows) >= picks
+
+
 @given(st.integers(64, 16384), st.sampled_from([64, 256]))
 def test_the_busiest_of_several_devices_has_at_least_its_share(tokens, experts):
     even, uneven = (sum(rows_by_expert(each, tokens, experts, 8, 8)) for each in ("balanced", "power_law_1.2"))

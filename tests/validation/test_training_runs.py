@@ -97,6 +97,21 @@ def test_a_server_at_rest_draws_less_than_one_that_works():
     assert 479 < processors.power < 587
 
 
+@pytest.mark.parametrize(
+    ("system", "task", "edition", "limit", "server"),
+    [
+        ("DGX-A100_A100-SXM-80GBx8_TRT_MaxQ", "bert-99", "v2.0", 300, None),
+        ("DGX-A100_A100-SXM-80GBx8_TRT_MaxQ", "bert-99.9", "v2.0", 275, None),
+        ("DGX-Station-A100_A100-SXM-80GBx4_TRT_MaxQ", "bert-99.9", "v1.1", 250, "dgx-station-a100"),
+        ("XE8545_A100-SXM-80GBx4_TRT", "resnet50", "v1.1", 500, "server-4x-a100"),
+        ("R750xa_A100-PCIE-40GBx4_TRT_MaxQ", "bert-99", "v1.1", None, None),
+    ],
+)
+def test_a_submitted_system_has_the_power_limit_that_was_published_and_a_server_like_it(system, task, edition, limit, server):
+    one = row("mlperf_inference", source=f"MLPerf Inference {edition}", task=task, hardware=f"NVIDIA A100 ({system})")
+    assert systems.submitted(one) == (limit, server)
+
+
 def test_queries_of_a_server_are_predicted_at_the_wall():
     one = row(task="bert-99", scenario="Offline", hardware="NVIDIA A100-SXM-80GB", n_gpus=8, precision="int8 weights", unit="sample")
     predicted = systems.offline(one)

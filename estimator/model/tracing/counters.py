@@ -79,11 +79,11 @@ def _fvcore(model: torch.nn.Module, args: tuple, kwargs: dict) -> Tally:
 
 
 def _by_operator(model: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple[str, float], ...]:
-    from fvcore.nn import FlopCountAnalysis
-
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # what it cannot count is what we are here to say
+        warnings.simplefilter("ignore")  # what it cannot count is what we are here to say; loading it announces what torch will drop
+        from fvcore.nn import FlopCountAnalysis
+
         stack.enter_context(torch.no_grad())
         stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.WARNING)
