@@ -93,7 +93,7 @@ class Engine:
         shares = {"head": batch.prompts / sizes["head"]}
         context = batch.context.classes() if self.windowed else [(batch.context.mean, 1.0)]
         made = {name: iter(self._at(name, batch=sizes[name], past=batch.context.mean)) for name in self.parts if sizes.get(name)}
-        old = [self._at("attention", batch=batch.decoding, past=tokens) for tokens, _ in context] if sizes["attention"] else []
+        old = [self._at("attention", batch=batch.decoding, past=tokens) for tokens, _ in context] if made.get("attention") else []
         cached = iter([_in_part(same, [weight for _, weight in context]) for same in zip(*old)])
         new: Iterator[Kernel] = iter(())
         if batch.prompts and "attention" in self.order:

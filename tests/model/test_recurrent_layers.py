@@ -93,3 +93,12 @@ def test_a_state_step_works_seven_times_on_each_number_of_the_state(heads, k, v)
     work = work_of(Kernel("est.state_step", "pointwise", "forward", "", (call,), (state, row, row, out), (state, out), "fp32"))
     assert work.flop == 7 * 2 * heads * k * v
     assert work.read + work.write == 2 * state.bytes + 2 * row.bytes + 2 * out.bytes
+
+
+def test_attention_in_several_kernels_is_served_as_if_every_row_decoded():
+    # BLOOM adds a bias of positions to its scores, which are products and a softmax of their own: they stay with the other rows
+    engine = Engine(load_architecture("bloom-7b1").programs, "serving")
+    kernels = [kernel for kernel, _ in engine.kernels(Batch(8, Lengths(1000.0)))]
+    decode = load_architecture("bloom-7b1").programs["decode"].at("serving", batch=8, past=1000)
+    both = [sum(work_of(k).tensor_flop * k.launches for k in some) for some in (kernels, decode)]
+    assert both[0] == pytest.approx(both[1], rel=1e-12, abs=0)
