@@ -89,7 +89,7 @@ with torch.device("meta"):
 start = time.perf_counter()
 traced = trace(model, torch.empty(1, 8192, dtype=torch.long), backward=True, optimizer="adamw")
 phases = {row["name"]: row["matmul_flop"] for row in traced.rows("phase")}
-peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1)) * 1024  # getrusage would hand on that of the parent
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1)) * 1024  # getrusage hands on that of the parent
 print(json.dumps([phases, traced.parameters, time.perf_counter() - start, peak]))
 """
 
