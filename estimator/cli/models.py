@@ -7,7 +7,7 @@ from tabulate import tabulate
 from estimator.model.architecture import list_models, load_architecture
 from estimator.units import format_si
 
-WIDTH = 70  # exact: columns of running text
+WIDTH = 66  # exact: columns of running text
 
 
 def run(given: list[str]) -> int:

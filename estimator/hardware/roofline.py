@@ -1,7 +1,7 @@
 """Time of a kernel: the longest of its resources, each at its achievable fraction, plus what the launch costs.
 
 Resources in the core's clock domain take cycles; DRAM takes seconds. Keeping the two apart lets the operating point be
-solved without looking at the kernels again.
+solved without looking at the kernels again. The way from DRAM into L2 is in the core's domain, so a low clock slows memory, too.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     Units work side by side as far as `demand.overlap` says; what does not overlap adds to the busiest unit.
     """
     cycles = core_cycles(demand, profile)
-    l2 = cycles.pop("L2", 0.0)
+    l2 = max(cycles.pop("L2", 0.0), cycles.pop("L2 fill", 0.0))
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
     core, memory, link = resource if busy >= l2 else "L2", memory_seconds(demand, profile), exchange_seconds(demand, profile)
@@ -86,6 +86,8 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
         cycles[demand.unit] = demand.mac_slots / (matrix * achievable) + cycles.get(demand.unit, 0.0)
     if profile.l2.bandwidth is not None:
         cycles["L2"] = demand.l2_bytes / (profile.l2.bandwidth * profile.achievable.l2)
+    if profile.memory.pin_bytes_per_clock is not None and profile.memory.bus_width is not None:
+        cycles["L2 fill"] = demand.memory_bytes / (profile.memory.pin_bytes_per_clock * profile.memory.bus_width)
     return cycles
 
 

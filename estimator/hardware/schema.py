@@ -143,6 +143,9 @@ class Memory(Section):
     bandwidth: BytePerSecond = Field(description="nominal peak")
     bus_width: Bit | None = Field(default=None, description="data pins of all channels; bandwidth = bus_width × pin_rate")
     pin_rate: BitPerSecond | None = Field(default=None, description="bits per second on one data pin")
+    pin_bytes_per_clock: BytePerClock | None = Field(
+        default=None, description="bytes per core clock and data pin that the way into L2 takes; default: never the limit"
+    )
     energy_per_bit: JoulePerBit = Field(description="device, interface and PHY")
     controller_capacitance: FaradPerBit = Field(description="controller and on-chip path in the core domain, per bit")
     idle_power: Watt = Field(description="refresh, interface and PHY with no traffic")

@@ -16,6 +16,7 @@ from estimator.model.saved import Saved, pack, unpack
 KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision", "diffusion")
 BUNDLED = Path(__file__).with_name("bundled")
 INDEX = "index.json"
+SELDOM = ("programs", "defaults", "state_bytes")  # written last, the latter two where there are any
 VARIANT = '{"like": '  # begins the file of a model that differs from another one in its sizes and names alone
 
 
@@ -27,7 +28,8 @@ class Architecture:
     `parameters` counts every distinct weight, `active_parameters` those that one token meets (the routed experts it is sent
     to, all else); `parameter_bytes` is their size in `format`, the number format that was traced.
     `kv_bytes_per_token` is what one token of one sequence leaves in the caches of all layers; of it, `kv_windows` lists
-    (window in tokens, bytes) for the layers that keep only the latest tokens. An encoder has neither.
+    (window in tokens, bytes) for the layers that keep only the latest tokens. An encoder has neither. `state_bytes` is what the
+    states of recurrent layers take for one sequence, whatever its length.
     `programs`: a causal-lm has "prefill" (batch, sequence; logits of the last token only), "decode" (batch, past; one new
     token for each sequence) and "training" (batch, sequence; forward, loss and backward over all tokens); an encoder or vision
     model "forward" and "training"; an encoder-decoder "encode", "decode" and "training"; a diffusion pipeline "encode" (batch),
@@ -49,6 +51,7 @@ class Architecture:
     programs: Mapping[str, Program]
     kv_bytes_per_token: float = 0
     kv_windows: tuple[tuple[int, float], ...] = ()
+    state_bytes: float = 0
     max_positions: int | None = None
     saved: Mapping[str, Saved] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
@@ -56,18 +59,18 @@ class Architecture:
     defaults: Mapping[str, int] = field(default_factory=dict)
 
     def kv_bytes(self, tokens: Any) -> Any:
-        """Bytes in the caches of one sequence that holds `tokens` tokens (a number or an array)."""
+        """Bytes in the caches and states of one sequence that holds `tokens` tokens (a number or an array)."""
         unlimited = self.kv_bytes_per_token - sum(size for _, size in self.kv_windows)
         # (a + b - |a - b|) / 2 is the smaller of a and b, for arrays as for numbers
-        return unlimited * tokens + sum(size * (tokens + window - abs(tokens - window)) / 2 for window, size in self.kv_windows)
+        limited = sum(size * (tokens + window - abs(tokens - window)) / 2 for window, size in self.kv_windows)
+        return unlimited * tokens + limited + self.state_bytes
 
     def to_json(self) -> str:
         """The architecture as JSON text, one kernel, tensor or signature per line."""
         packer = Packer()
-        given = {"defaults": dict(self.defaults)} if self.defaults else {}
-        data: dict[str, Any] = {
-            field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("programs", "defaults")
-        }
+        given: dict[str, Any] = {"state_bytes": self.state_bytes} if self.state_bytes else {}
+        given |= {"defaults": dict(self.defaults)} if self.defaults else {}
+        data: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in SELDOM}
         data["saved"] = pack(self.saved)
         programs = {name: program.pack(packer) for name, program in self.programs.items()}
         return _layout(data | given | {"tables": packer.tables(), "programs": programs}) + "\n"

@@ -24,7 +24,7 @@ THROUGH = {
 }  # fmt: skip
 BOUNDS = {
     "memory": "off-chip memory, which takes longest to move the bytes",
-    "L2": "L2, which takes longest to hand the bytes to the multiprocessors",
+    "L2": "L2, which takes longest to fetch the bytes from memory or to hand them to the multiprocessors",
     "tensor": "the tensor units, which take longest to multiply",
     "vector": "the vector units, which take longest to compute",
     "special": "the special-function units, which take longest to compute",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from estimator.hardware.demand import Demand
 from estimator.hardware.roofline import rate
@@ -14,7 +15,7 @@ from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.recurrence import serial_rounds
-from estimator.run.stack import Stack, efficiency_class, matrix_format, terms
+from estimator.run.stack import ROW_PASS, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
@@ -52,8 +53,13 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
         memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack) + read_again(kernel, stack),
-        **terms(efficiency_class(kernel), stack),
+        **_terms(kernel, profile, stack),
     )
+
+
+def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
+    found = terms(efficiency_class(kernel), stack)
+    return found | {"memory_share": streamed_share(stack.row_pass_rate, profile)} if kernel.kind == ROW_PASS else found
 
 
 def promotions(kernel: Kernel) -> float:

@@ -15,9 +15,10 @@ from estimator.model.program import Program
 from estimator.model.work import Kernel, Signature, TensorSpec
 from estimator.run.lengths import Lengths
 from estimator.run.roles import ATTENTION, GROUPED
-from estimator.run.stack import GROUP_PASS
+from estimator.run.stack import ROW_PASS
 
 ROUTER = ("gate", "router")
+STATE_STEP = "est.state_step"
 SHARED = "shared"  # in the names of experts that every token meets
 
 
@@ -55,12 +56,16 @@ class Engine:
     def __init__(self, programs: Any, fusion: str) -> None:
         self.decode, self.prefill, self.fusion = programs["decode"], programs["prefill"], fusion
         found = fused_routing(self.decode.kernels[fusion])
-        self.order = [self._part(kernel) for kernel in found]
+        self.order, self.states = [self._part(kernel) for kernel in found], [_is_step(kernel) for kernel in found]
         found = tuple(_by_rows(kernel) if part == "experts" else kernel for kernel, part in zip(found, self.order))
         self.parts = {
             name: self._program(self.decode, [k for k, part in zip(found, self.order) if part == name]) for name in set(self.order)
         }
-        attention = [kernel for kernel in self.prefill.kernels[fusion] if kernel.kind == "attention"]
+        steps = [kernel for kernel in found if _is_step(kernel)]
+        recurrent = {(kernel.module, kernel.layers) for kernel in steps}
+        within = [k for k in self.prefill.kernels[fusion] if (k.module, k.layers) in recurrent and _mixes(k)]
+        self.of_a_prompt = len(within) // max(len(steps), 1)  # kernels of a recurrent layer over a prompt
+        attention = [k for k in self.prefill.kernels[fusion] if k.kind == "attention" or k in within]
         self.parts["prompts"] = self._program(self.prefill, attention)
         self.windowed = any(s.get("window") is not None for k in attention for s in k.signatures)
 
@@ -68,7 +73,7 @@ class Engine:
         return Program(program.symbols, {self.fusion: tuple(kernels)})
 
     def _part(self, kernel: Kernel) -> str:
-        if kernel.kind == "attention":
+        if kernel.kind == "attention" or _is_step(kernel):
             return "attention"
         if not kernel.layers and kernel.kind == "matmul" and "layers" not in kernel.module:
             return "head"
@@ -88,17 +93,17 @@ class Engine:
         shares = {"head": batch.prompts / sizes["head"]}
         context = batch.context.classes() if self.windowed else [(batch.context.mean, 1.0)]
         made = {name: iter(self._at(name, batch=sizes[name], past=batch.context.mean)) for name in self.parts if sizes.get(name)}
-        old = [self._at("attention", batch=batch.decoding, past=tokens) for tokens, _ in context] if sizes["attention"] else []
+        old = [self._at("attention", batch=batch.decoding, past=tokens) for tokens, _ in context] if made.get("attention") else []
         cached = iter([_in_part(same, [weight for _, weight in context]) for same in zip(*old)])
         new: Iterator[Kernel] = iter(())
         if batch.prompts and "attention" in self.order:
             found = self._at("prompts", batch=batch.prompts, sequence=batch.new)
             new = iter([_after_cached(kernel, batch) for kernel in found])
         steps: list[tuple[Kernel, float]] = []
-        for name in self.order:
+        for name, states in zip(self.order, self.states):
             if name == "attention":
                 steps += [(_of_queries(kernel, batch.queries), 0.0) for kernel in next(cached, ())]
-                steps += [(kernel, 1.0) for kernel in islice(new, 1)]
+                steps += [(kernel, 1.0) for kernel in islice(new, self.of_a_prompt if states else 1)]
             elif sizes[name]:
                 steps.append((next(made[name]), shares.get(name, share)))
         return tuple(steps)
@@ -106,6 +111,16 @@ class Engine:
     def _at(self, part: str, **sizes: float) -> tuple[Kernel, ...]:
         program = self.parts[part]
         return program.at(self.fusion, **{symbol: sizes[symbol] for symbol in program.symbols})
+
+
+def _is_step(kernel: Kernel) -> bool:
+    """Whether the kernel takes the states of a recurrent layer one token further."""
+    return kernel.signatures[0].op == STATE_STEP
+
+
+def _mixes(kernel: Kernel) -> bool:
+    """Whether the kernel lets tokens see each other: attention within a chunk, products with its state."""
+    return kernel.kind == "attention" or kernel.signatures[0].op == "aten.bmm"
 
 
 def _in_part(same: Sequence[Kernel], weights: Sequence[float]) -> list[Kernel]:
@@ -183,7 +198,7 @@ def fused_routing(kernels: Sequence[Kernel]) -> tuple[Kernel, ...]:
 
 def _by_rows(kernel: Kernel) -> Kernel:
     """A pass over the experts' rows as engines run it: a block for each row, so little is in flight."""
-    return replace(kernel, kind=GROUP_PASS) if kernel.kind in ("pointwise", "reduction") else kernel
+    return replace(kernel, kind=ROW_PASS) if kernel.kind in ("pointwise", "reduction") else kernel
 
 
 def _read(kernel: Kernel) -> tuple[TensorSpec, ...]:

@@ -13,7 +13,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel
 from estimator.run.entry import Asked
 from estimator.run.roles import is_grouped, widths
-from estimator.run.stack import EXPERTS, Engine
+from estimator.run.stack import EXPERTS, Engine, streamed_share
 
 ROUTING = "fused.routing"
 
@@ -49,12 +49,6 @@ def touched(kernel: Kernel) -> tuple[float, float]:
     return experts * (1 - missed), 1 - missed
 
 
-def loaded_share(engine: Engine, profile: Profile) -> float:
-    """Share of the streaming bandwidth that the default's large tile reaches: what a clock's loads bring does not grow with it."""
-    streamed = profile.memory.bandwidth * profile.achievable.memory
-    return min(1.0, engine.expert_load_rate * profile.die.multiprocessors * profile.clock.boost / streamed)
-
-
 def _is_product(kernel: Kernel) -> bool:
     return kernel.kind == "matmul" and is_grouped(kernel.signatures[0])
 
@@ -85,7 +79,7 @@ def _product(item: Asked, kernel: Kernel, tokens: float, ranks: int, engine: Eng
     )  # fmt: skip
     if not large:
         return replace(item, demand=changed)
-    return replace(item, demand=replace(changed, memory_share=loaded_share(engine, profile)), kind=EXPERTS)
+    return replace(item, demand=replace(changed, memory_share=streamed_share(engine.expert_load_rate, profile)), kind=EXPERTS)
 
 
 def _over(item: Asked, times: float) -> Asked:

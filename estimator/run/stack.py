@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from estimator.errors import InvalidSetting
 from estimator.hardware.named import list_named, load_named
-from estimator.hardware.schema import Byte, BytePerClock, Number, Second, Section
+from estimator.hardware.schema import Byte, BytePerClock, Number, Profile, Second, Section
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import Kernel
 
@@ -49,6 +49,7 @@ class Stack(Section):
     reduction_memory_share: Number
     copy_memory_share: Number
     group_pass_memory_share: Number
+    row_pass_rate: BytePerClock
     recurrence_memory_share: Number
     attention_fma_per_clock: Number | None = None
     element_ops: Number | None = None
@@ -62,6 +63,7 @@ class Stack(Section):
 EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
+ROW_PASS = "row pass"  # passes over the rows of experts, a block of threads for each row
 SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
 MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", "recurrence", GROUP_PASS)}
 
@@ -77,8 +79,17 @@ def efficiency_class(kernel: Kernel) -> str:
     return SCALED_GROUPS if first and first.op in GROUPED and first.get("scale_a") is not None else kernel.kind
 
 
+def streamed_share(rate: float, profile: Profile) -> float:
+    """Share of the streaming bandwidth where each multiprocessor moves at most `rate` bytes in a clock, whatever the memory could."""
+    streamed = profile.memory.bandwidth * profile.achievable.memory
+    return min(1.0, rate * profile.die.multiprocessors * profile.clock.boost / streamed)
+
+
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
-    """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets."""
+    """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets.
+
+    The memory share of row passes and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
+    """
     if kind == IDLE:
         return {}
     return {
@@ -96,8 +107,10 @@ def _interval(kind: str, stack: Stack) -> float:
 
 
 def _memory_share(kind: str, stack: Stack) -> Any:
+    if kind == ROW_PASS:
+        return stack.row_pass_rate
     if kind == EXPERTS and stack.engine is not None:
-        return stack.engine.expert_load_rate  # a rate in place of a share: only its ratio to another counts
+        return stack.engine.expert_load_rate
     share = MEMORY_SHARES.get(kind)
     return getattr(stack, share) if share else 1.0
 

@@ -218,7 +218,7 @@ def _elsewhere(demand: Demand, chip: Any) -> Array:
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
-    l2 = cycles.pop("L2", 0.0)
+    l2 = np.maximum(cycles.pop("L2", 0.0), cycles.pop("L2 fill", 0.0))
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
     return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))

@@ -25,6 +25,8 @@ LABELS = (
     "kind",
     "trust",
     "batch_size",
+    "optimizer",
+    "power_limit_w",
 )
 
 

@@ -14,7 +14,9 @@ from estimator.validation.signatures import format_of, product
 
 STREAM = TensorSpec((2**25,), "fp64")  # exact: BabelStream's default array
 TERMS = TensorSpec((2**28,), "fp64")  # exact: far beyond what starting a kernel costs
-CONSTANT = {"babelstream"}  # its arrays hold 0.1, 0.2 and 0.0 throughout (BabelStream, Stream.h), so that hardly a bit toggles
+# benchmarks whose arrays hold one value throughout, so that hardly a bit toggles: 0.1, 0.2 and 0.0 in BabelStream (Stream.h), and in
+# sinkers/gpu-power-lab the byte 0x3c (workload_powervirus.cu) or, for 8-bit formats, 0x38 (gemm_lt.cu)
+CONSTANT = {"babelstream", "powervirus"}
 PER_TERM = 8  # exact: operations of one term of the series: index, shift, square, add, reciprocal (two steps), accumulate
 
 
@@ -50,8 +52,9 @@ def _kernels(operation: str, row: Row) -> tuple[Kernel, ...]:
         )
     if operation == "powervirus" and row.text("flops"):
         format_of(row)
-        side = row.whole("size")
-        return (product(side, side, side, row.text("precision")),)
+        side, precision = row.whole("size"), row.text("precision")
+        # the harness sets CUBLAS_TENSOR_OP_MATH, under which cuBLAS multiplies fp32 in TF32
+        return (product(side, side, side, "tf32" if precision == "fp32" else precision),)
     raise NotPredicted("what the benchmark runs is not stated")
 
 

@@ -4,6 +4,7 @@ JSON (errors as fractions, energies and times in SI units per the row's own unit
 `suites`: one entry per suite, group and metric ("time", "energy_given_time", "energy") over the scored rows, with n, median, p90,
 bias, inside_50, inside_90; the group "all" holds the whole suite. `apart`: the same over rows that are not scored, the group
 being the reason. `coverage`: over all scored rows with an interval of their energy, how many they are and the shares inside.
+`caps`: rows that differ in their power limit alone, see `estimator.validation.cap_curves`.
 `rows`: every predicted row. `skipped`: sound rows without a prediction and why. `faults`: what could not be read.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from estimator.validation.cap_curves import cap_scores
 from estimator.validation.evaluate import Evaluation
 from estimator.validation.score import LEVELS, Result, Score, grouped, score
 from estimator.validation.suites import SUITES
@@ -64,6 +66,7 @@ def as_json(done: Evaluation, by: Sequence[str] | None = None) -> dict[str, Any]
         "suites": [asdict(one) for one in scores(done, by)],
         "apart": [asdict(one) for one in scores_apart(done)],
         "coverage": coverage(done),
+        "caps": [asdict(one) for one in cap_scores(done.results)],
         "rows": [_row(result) for result in done.results],
         "skipped": [asdict(one) for one in done.skipped],
         "faults": [asdict(fault) | {"text": str(fault)} for fault in done.faults],

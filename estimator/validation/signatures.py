@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import frexp, inf
 
 from estimator.model.work import Kernel, Signature, TensorSpec
-from estimator.run.stack import GROUP_PASS
+from estimator.run.stack import GROUP_PASS, ROW_PASS
 from estimator.validation.hardware import profile_of
 from estimator.validation.routing import rows_by_expert
 from estimator.validation.rows import NotPredicted, Row
@@ -182,7 +182,7 @@ def _group(rows: float, k: int, n: int, experts: int, precision: str, ragged: bo
 
 def _pass(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:
     """An element-wise pass of the expert layers, a block for each row: little is in flight."""
-    return kernel(op, GROUP_PASS, {"self": read}, (written,), read.format)
+    return kernel(op, ROW_PASS, {"self": read}, (written,), read.format)
 
 
 def _pointwise(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:

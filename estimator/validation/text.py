@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from estimator.units import format_si
+from estimator.validation.cap_curves import CapScore, cap_scores
 from estimator.validation.evaluate import Evaluation
 from estimator.validation.report import WORST, coverage, scores, scores_apart, worst
 from estimator.validation.score import Result, Score
@@ -23,6 +24,9 @@ def as_text(done: Evaluation, by: Sequence[str] | None = None) -> str:
     if held["rows"]:
         shares = f"the 50 % interval holds {held['inside_50']:.0%} and the 90 % interval {held['inside_90']:.0%} of {held['rows']} rows"
         parts.append(f"Energy over all suites: {shares}.")
+    capped = cap_scores(done.results)
+    if capped:
+        parts.append("Energy relative to the highest power cap, of rows that differ in the cap alone:\n" + _caps(capped))
     apart = scores_apart(done)
     if apart:
         parts.append("Reported apart, by reason:\n" + _table(apart))
@@ -57,6 +61,11 @@ def _table(found: Iterable[Score]) -> str:
         for one in found
     ]
     return tabulate(lines, HEAD, disable_numparse=True)
+
+
+def _caps(found: Iterable[CapScore]) -> str:
+    lines = [[one.suite, one.hardware, one.curves, one.n, f"{one.median:.1%}", f"{one.p90:.0%}", f"{one.within_step:.0%}"] for one in found]
+    return tabulate(lines, ["suite", "hardware", "curves", "n", "median", "p90", "best cap within a step"], disable_numparse=True)
 
 
 def _share(value: float | None) -> str:

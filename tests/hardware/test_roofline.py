@@ -54,6 +54,38 @@ def test_tiles_that_follow_each_other_each_wait_for_their_first_operands():
     assert math.isclose(filling.cycles - plain.cycles, 10 * H100.tensor.tile_fill, rel_tol=1e-9)
 
 
+# arrays of 2^26 fp32 numbers, two read and one written: GB/s over the core clock in MHz
+# V100 PCIe (blackjack2015/NV-DVFS-Benchmark, vectorAdd); RTX PRO 6000 (giordano/gpu-power-frequency-benchmarks, BabelStream)
+STREAMED = {
+    "v100-pcie-16gb": {802: 717, 945: 832, 1087: 831, 1237: 829, 1380: 828},
+    "rtx-pro-6000-server": {1005: 1000, 1200: 1142, 1402: 1287, 1605: 1430, 1800: 1448, 2002: 1487, 2430: 1488},
+}
+
+
+@pytest.mark.parametrize(("name", "clock"), [(name, clock) for name, grid in STREAMED.items() for clock in grid])
+def test_bandwidth_at_a_clock_is_the_published_one(name, clock):
+    moved = 3 * 2**26 * 4
+    rate = moved / duration(Demand(memory_bytes=moved), load_profile(name)).execution(clock * 1e6)
+    assert math.isclose(rate, STREAMED[name][clock] * 1e9, rel_tol=0.07)
+
+
+@given(counts, frequencies, frequencies)
+def test_a_higher_clock_never_slows_memory_nor_lifts_it_above_its_bandwidth(amount, one, other):
+    v100 = load_profile("v100-pcie-16gb")
+    streaming = duration(Demand(memory_bytes=amount), v100)
+    assert streaming.execution(max(one, other)) <= streaming.execution(min(one, other))
+    assert streaming.execution(max(one, other)) >= amount / (v100.memory.bandwidth * v100.achievable.memory) * (1 - 1e-12)
+
+
+def test_the_way_into_l2_takes_so_many_bytes_per_clock_and_pin():
+    # 4096 pins × 0.218 B = 893 B a clock: 893 GB take 1e9 clocks, which at 500 MHz are 2 s, twice as long as the memory needs
+    streaming = duration(Demand(memory_bytes=4096 * 0.218e9), load_profile("v100-pcie-16gb"))
+    assert math.isclose(streaming.cycles, 1e9, rel_tol=1e-9)
+    assert math.isclose(streaming.execution(500e6), 2.0, rel_tol=1e-9)
+    assert streaming.bound(500e6) == "L2"
+    assert streaming.bound(1380e6) == "memory"
+
+
 @given(share=floats(0, 1))
 def test_integer_operations_run_on_their_own_lanes_and_never_faster_than_all_lanes_would(share):
     # GH100 has 64 integer lanes beside 128 for fp32: addresses alone take twice as long, up to a half of the operations none at all

@@ -25,8 +25,8 @@ STEPS = {
     "vision": {"forward", "training"}, "encoder-decoder": {"encode", "decode", "training"},
 }  # fmt: skip
 EMBEDDINGS = {"input embedding": 1, "embedding and head": 2}
-WITH_SCORES = {"bloom-3b", "bloom-7b1", "bloom-176b", "t5-base", "falcon-7b", "falcon-40b", "falcon-180b"}
-LARGEST_FILE, LARGEST_BUNDLE = 170e3, 12e6  # a tenth of it in a wheel, which is compressed
+WITH_SCORES = {"bloom-7b1", "bloom-176b", "t5-base", "falcon-7b", "falcon-40b", "falcon-180b"}
+LARGEST_FILE, LARGEST_BUNDLE = 200e3, 12e6  # a tenth of it in a wheel, which is compressed
 
 
 def matmul_flop(name, step, phase=None, fusion="eager", **sizes):

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.hardware.catalogue import load_profile
+from estimator.hardware.roofline import memory_seconds
 from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec
 from estimator.run.demands import demand_of, promotions, side_by_side
-from estimator.run.stack import efficiency_class, load_stack
+from estimator.run.stack import ROW_PASS, efficiency_class, load_stack
 
 H100, STACK = load_profile("h100-sxm"), load_stack("compiled")
 sizes = st.integers(1, 8192)
@@ -121,3 +122,25 @@ def test_scales_of_experts_wait_for_their_lanes_and_pad_with_the_tile():
     assert efficiency_class(kernel) == "scaled groups" and efficiency_class(experts(32, 4224, 4096)) == "matmul"
     assert asked.overlap == STACK.softmax_overlap
     assert math.isclose(asked.vector_ops, 2 * 2 * 256 * 4224 * 32, rel_tol=1e-9)
+
+
+def tiled_experts(rows):
+    a, b, out = spec(8 * rows, 4096), spec(8, 4096, 1024), spec(8 * rows, 1024)
+    signature = Signature("est.grouped_mm", (("input", a), ("weight", b), ("picks", 8), ("tile_rows", 16)), (out,))
+    return Kernel("est.grouped_mm", "matmul", "forward", "", (signature,), (a, b), (out,), "bf16")
+
+
+def test_rows_that_only_fill_a_tile_of_experts_have_operands_delivered():
+    # one row for each of 8 experts in tiles of 16: 15 padded rows beside each
+    few = demand(tiled_experts(1))
+    assert math.isclose(few.mac_padding, 15 * few.macs, rel_tol=1e-9)
+    assert demand(tiled_experts(16)).mac_padding == 0
+
+
+def test_passes_with_a_block_for_each_row_run_no_faster_on_wider_memory():
+    # 7.6 B × 132 multiprocessors × 1.98 GHz = 1.99 TB/s on H100 and 7.6 × 148 × 1.965 GHz = 2.21 TB/s on B200
+    rows = spec(65536, 4096)
+    kernel = Kernel("act", ROW_PASS, "forward", "", (Signature("aten.mul", (("self", rows),), (rows,)),), (rows,), (rows,), "bf16")
+    for name, rate in (("h100-sxm", 1.986e12), ("h200-sxm", 1.986e12), ("b200-sxm", 2.210e12)):
+        profile = load_profile(name)
+        assert math.isclose(2 * rows.bytes / memory_seconds(demand_of(kernel, profile, STACK), profile), rate, rel_tol=0.01)

@@ -8,11 +8,10 @@ from estimator.hardware.catalogue import load_profile
 from estimator.model.architecture import load_architecture
 from estimator.model.transform import quantize, route
 from estimator.run.engine_kernels import Batch, Engine
-from estimator.run.experts import loaded_share
 from estimator.run.lengths import Lengths
 from estimator.run.parallel import Parallel
 from estimator.run.serving_step import Steps
-from estimator.run.stack import load_stack
+from estimator.run.stack import load_stack, streamed_share
 
 STACK, H100 = load_stack("serving"), load_profile("H100")
 MIXTURE = route(load_architecture("qwen3-30b-a3b"), "balanced")  # 128 experts of 2048 × 768, 8 for each token, 48 layers
@@ -54,7 +53,7 @@ def test_the_default_tile_grows_where_tokens_outnumber_the_experts_of_a_rank():
 @given(bandwidth=floats(0.5, 4))
 def test_wider_memory_never_lengthens_loads_and_ends_up_not_shortening_them(bandwidth):
     memory = H100.memory.model_copy(update={"bandwidth": H100.memory.bandwidth * bandwidth})
-    share = loaded_share(STACK.engine, H100.model_copy(update={"memory": memory}))
+    share = streamed_share(STACK.engine.expert_load_rate, H100.model_copy(update={"memory": memory}))
     rate = share * bandwidth * H100.memory.bandwidth * H100.achievable.memory
     assert 0 < share <= 1 and rate <= STACK.engine.expert_load_rate * 132 * H100.clock.boost * (1 + 1e-9)
 

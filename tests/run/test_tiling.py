@@ -63,6 +63,18 @@ def test_groups_hold_their_multiply_adds_and_ragged_ones_take_more(experts, rows
     assert ragged.l2_bytes >= even.l2_bytes * (1 - 1e-9) or rows % 128
 
 
+@given(st.integers(1, 200), st.integers(1, 4096), st.integers(1, 4096), st.booleans())
+def test_filled_slots_hold_the_rows_and_the_padding_of_tiles_but_no_idle_multiprocessors(experts, rows, n, ragged):
+    cut = grouped([MatrixProduct(experts, rows, n, 64)], ragged)
+    assert experts * rows * n * 64 * (1 - 1e-9) <= cut.filled <= cut.slots * (1 + 1e-9)
+
+
+def test_one_row_for_each_expert_fills_whole_tiles():
+    # 16 rows by 128 columns is the smallest tile: 15 of 16 rows are padding, and the weights pass for them all the same
+    cut = grouped_tiling([MatrixProduct(8, 1, 1024, 4096)], 2.0, H100, SPEED, False, tile_rows=16)
+    assert math.isclose(cut.filled, 8 * 16 * 1024 * 4096, rel_tol=1e-9)
+
+
 def test_many_groups_share_the_last_wave():
     # 132 multiprocessors; a tile of 128 × 128 each: 66 experts of one tile and 66 of another are one wave, not two
     half = MatrixProduct(66, 128, 128, 4096)

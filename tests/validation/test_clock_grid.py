@@ -32,3 +32,14 @@ def test_least_energy_is_taken_at_the_published_clock(operation):
     best, published = min(ours, key=ours.__getitem__), min(measured, key=measured.__getitem__)
     assert best == pytest.approx(published, rel=0.15, abs=0)
     assert ours[1410] / ours[best] == pytest.approx(measured[1410] / measured[published], rel=0.15, abs=0)
+
+
+# sinkers/gpu-power-lab, B300: products of 8192³ in bf16, both operands one byte throughout; TFLOP/s by power limit in W
+CAPPED = {450: 1089.5, 550: 1346.5, 700: 1692.2, 900: 2079.8, 1100: 2197.3}
+
+
+@pytest.mark.parametrize("limit", CAPPED)
+def test_rate_of_constant_operands_under_a_cap_is_the_published_one(limit):
+    columns = {"row_id": "r", "kind": "microbench", "op": "powervirus", "hardware": "NVIDIA B300 SXM6 AC", "unit": "iteration"}
+    given = columns | {"power_limit_w": str(limit), "precision": "bf16", "size": "8192", "flops": "1.0995e12"}
+    assert 2 * 8192**3 / predict(Row("cap", 1, given)).time == pytest.approx(CAPPED[limit] * 1e12, rel=0.15, abs=0)

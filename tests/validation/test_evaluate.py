@@ -165,7 +165,7 @@ ROW_KEYS = {
 
 def test_the_json_keeps_its_keys():
     data = json.loads(json.dumps(as_json(evaluate([row(), row(3, trust="C", row_id="c"), row(4, precision="int3"), row(5, m="x")]))))
-    assert set(data) == {"suites", "apart", "coverage", "rows", "skipped", "faults"}
+    assert set(data) == {"suites", "apart", "coverage", "caps", "rows", "skipped", "faults"}
     assert {frozenset(one) for one in (*data["suites"], *data["apart"])} == {frozenset(SCORE_KEYS)}
     assert {frozenset(one) for one in data["rows"]} == {frozenset(ROW_KEYS)}
     assert [(one["scored"], one["why_not"]) for one in data["rows"]] == [(True, None), (False, "low trust")]

@@ -2,6 +2,7 @@
 
     zoo.py        the bundled models' configurations
     attention.py  how the library's models attend and cache here
+    recurrent.py  layers with a state instead of a cache
     served.py     modules that serving engines run differently from the library's reference code
     steps.py      which calls are traced, and at which sizes
     construct.py  modules without weights

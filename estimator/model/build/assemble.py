@@ -10,6 +10,7 @@ from estimator.errors import InvalidSetting
 from estimator.model.architecture import Architecture
 from estimator.model.build import zoo
 from estimator.model.build.construct import head_of, idle_parameters, on_meta
+from estimator.model.build.recurrent import state_bytes
 from estimator.model.build.sampling import lift_step
 from estimator.model.build.steps import steps_of
 from estimator.model.fusion import unfold
@@ -87,6 +88,7 @@ def build(name: str, kind: str, model_class: Any, config: Any, dtype: torch.dtyp
         programs={name: step.program for name, step in lifted.items()},
         kv_bytes_per_token=sum(windows.values()),
         kv_windows=tuple((window, size) for window, size in windows.items() if window is not None),
+        state_bytes=state_bytes(model),
         max_positions=next((value for key in POSITIONS if (value := getattr(model.config, key, None))), None),
         saved=lifted["training"].saved,
         decisions=tuple(dict.fromkeys(decision for step in lifted.values() for decision in step.decisions)),

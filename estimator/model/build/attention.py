@@ -72,14 +72,14 @@ class GrowingLayer(CacheLayerMixin):
     get_max_cache_shape = get_max_length  # its name before
 
 
-def cache(config: Any, past: int) -> Cache:
+def cache(config: Any, past: int, replaced: bool = False) -> Cache:
     """A cache that holds `past` tokens in every layer of a decoder; a layer with a state instead of tokens keeps the library's own.
 
-    Raises `TraceError` where such a state would have to hold `past` tokens.
+    Raises `TraceError` where such a state would have to hold `past` tokens, unless those layers are `replaced` (recurrent.py).
     """
     decoder = config.get_text_config(decoder=True)
     own = dict(enumerate(DynamicCache(config=decoder).layers))
-    states = {index: layer for index, layer in own.items() if not isinstance(layer, CacheLayerMixin)}
+    states = {index: layer for index, layer in own.items() if not (replaced or isinstance(layer, CacheLayerMixin))}
     if states and past:
         raise TraceError(f"a {type(decoder).__name__} keeps states between tokens, which hold no past here; trace it with its own cache.")
     return Cache(layers=[states.get(index, GrowingLayer(past)) for index in range(decoder.num_hidden_layers)])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers.models.deepseek_v3 import modeling_deepseek_v3 as deepseek_v3
 
+from estimator.model.build.recurrent import delta_net, state_space
 from estimator.model.tracing import attention
 
 
@@ -60,7 +61,13 @@ class Replacement(NamedTuple):
 
 
 EVERY_STEP = frozenset({"prefill", "decode", "training"})
+RECURRENT = (
+    "A recurrent layer is traced as attention within chunks and products with its state between them, as kernels for it work; its state "
+    "is kept in fp32, one for each sequence whatever its length."
+)
 REPLACEMENTS = {
+    "Qwen3NextGatedDeltaNet": Replacement(delta_net, EVERY_STEP, RECURRENT),
+    "NemotronHMamba2Mixer": Replacement(state_space, EVERY_STEP, RECURRENT),
     "Llama4TextMoe": Replacement(
         route_tokens, EVERY_STEP, "Every token goes to its own expert; the library's reference code sends all tokens through all experts."
     ),

@@ -10,6 +10,7 @@ import torch
 from transformers.modeling_outputs import BaseModelOutput
 
 from estimator.model.build.attention import cache, cached, encoder_decoder_cache
+from estimator.model.build.recurrent import keeps_states
 from estimator.model.lift import grid
 from estimator.model.trace import Trace
 from estimator.model.tracing import trace
@@ -51,7 +52,7 @@ def decode(model: Any, batch: int, past: int) -> Trace:
 
 
 def _generate(model: Any, ids: torch.Tensor, past: int) -> Trace:
-    caches = cache(model.config, past)
+    caches = cache(model.config, past, keeps_states(model))
     return trace(model, input_ids=ids, **cached(model, caches), logits_to_keep=1, training=False)
 
 

@@ -3,6 +3,7 @@
 mkldnn's layer is one direction of one layer: x (T, B, I), W_ih (G, I), W_hh (G, H), with G = 4 H (LSTM), 3 H (GRU) or H.
 """
 
+from estimator.model.rules.access import Touch, touches
 from estimator.model.rules.registry import moved, rule
 from estimator.model.rules.table import PerElement, flop_per_element
 from estimator.model.work import MatrixProduct, Signature, TensorSpec, Work
@@ -69,3 +70,18 @@ def state_pass(op: Signature) -> Work:
         products=(MatrixProduct(chunks, op["chunk"], values, keys), MatrixProduct(chunks, keys, values, op["chunk"])),
         vector=chunks * keys * values,  # the state decays once a chunk
     )
+
+
+STATE_UPDATE = 7  # exact: a state's element decays (1), is read at the key and corrected (2 + 2) and read at the query (2)
+
+
+@rule("est.state_step", fuses=False)
+def state_step(op: Signature) -> Work:
+    """One token of a linear recurrence for every sequence and head: the state (batch, heads, K, V) is read, changed and written once."""
+    return moved(op, vector=STATE_UPDATE * op["state"].elements)
+
+
+@touches("est.state_step")
+def changed_states(op: Signature) -> Touch:
+    """States are written where they were read."""
+    return Touch({}, writes=(op["state"], op.outputs[0]))

@@ -34,7 +34,7 @@ except ImportError as error:
     ) from error
 
 from estimator.model.tracing.counters import cross_check
-from estimator.model.tracing.opaque import attention, kv_append
+from estimator.model.tracing.opaque import attention, kv_append, state_step
 from estimator.model.tracing.run import trace
 
-__all__ = ["attention", "cross_check", "kv_append", "trace"]
+__all__ = ["attention", "cross_check", "kv_append", "state_step", "trace"]

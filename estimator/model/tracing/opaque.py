@@ -19,6 +19,7 @@ LIBRARY.define(
 )
 LIBRARY.define("grouped_mm(Tensor input, Tensor weight, Tensor offsets) -> Tensor")
 LIBRARY.define("kv_append(Tensor cache, Tensor new) -> Tensor")
+LIBRARY.define("state_step(Tensor state, Tensor query, Tensor key, Tensor value) -> Tensor")
 
 
 @torch.library.impl(LIBRARY, "attention", "Meta")
@@ -55,6 +56,11 @@ def _kv_append(cache, new):
     return cache.new_empty(*cache.shape[:-2], cache.shape[-2] + new.shape[-2], cache.shape[-1])
 
 
+@torch.library.impl(LIBRARY, "state_step", "Meta")
+def _state_step(state, query, key, value):
+    return torch.empty_like(value)
+
+
 def _shapes(*tensors):
     return " and ".join(str(tuple(tensor.shape)) for tensor in tensors)
 
@@ -88,6 +94,14 @@ def attention(query, key, value, mask=None, dropout=0.0, causal=False, scale=Non
 def kv_append(cache, new) -> torch.Tensor:
     """Write `new` (…, rows, head_dim) behind `cache` (…, past, head_dim) in place; returns the grown cache. Inference only."""
     return torch.ops.est.kv_append(cache, new)
+
+
+def state_step(state, query, key, value) -> torch.Tensor:
+    """Let the states (batch, heads, K, V) of a linear recurrence decay, take up one token and be read; returns (batch, heads, 1, V).
+
+    The states change in place; heads may share queries and keys. Inference only.
+    """
+    return torch.ops.est.state_step(state, query, key, value)
 
 
 def scaled_dot_product_attention(
