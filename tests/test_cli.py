@@ -121,6 +121,13 @@ def test_audio_epochs_and_the_rank_of_adapters_are_options(capsys):
     assert "rank=4" in capsys.readouterr().out
 
 
+def test_schedules_and_shared_tokens_of_a_training_layout_are_options(capsys):
+    layout = ["--tensor", "2", "--pipeline", "4", "--global-batch", "32", "--schedule", "zero-bubble", "--no-sequence-parallel"]
+    assert main(["llama-3.1-8b", "--hw", "H100", "--train", *layout]) == 0
+    text = capsys.readouterr().out
+    assert "schedule=zero-bubble" in text and "sequence_parallel=False" in text
+
+
 def test_an_electricity_bill_below_a_cent_is_not_nothing(capsys):
     assert main([*ASK, "--facility", "wall"]) == 0
     bill = capsys.readouterr().out.split("of water")[1].split("$")[1].split()[0]

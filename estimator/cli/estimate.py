@@ -14,7 +14,7 @@ from estimator.run.parallel import Parallel
 from estimator.run.practice import list_practices
 from estimator.run.serving import Serving
 from estimator.run.settings import OPTIMIZERS, Inference, Training
-from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SHARDING, TRAINABLE, USUAL_LENGTH
+from estimator.run.training_settings import PRECISIONS, RECOMPUTE, SCHEDULES, SHARDING, TRAINABLE, USUAL_LENGTH
 from estimator.units import format_si
 
 EXAMPLES = """examples:
@@ -85,6 +85,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--global-batch", type=int, metavar="N", help="samples of one optimizer step on all devices")
     add("--precision", metavar="FORMAT", help=f"{', '.join(PRECISIONS)} (default: as the model is)")
     add("--recompute", metavar="WHAT", help=f"activations computed again: {', '.join(RECOMPUTE)} (default: none)")
+    add(
+        "--sequence-parallel",
+        action=argparse.BooleanOptionalAction,
+        help="tensor ranks share tokens (default: as the practice does)",
+    )
+    add("--schedule", metavar="NAME", help=f"of micro-batches in a pipeline: {', '.join(SCHEDULES)} (default: {Training.schedule})")
     add("--sharding", metavar="HOW", help=f"what replicas share: {', '.join(SHARDING)} (default: none)")
     add("--trainable", metavar="WHAT", help=f"{', '.join(TRAINABLE)} (default: all)")
     add("--rank", type=int, metavar="N", help=f"of the adapters of lora and qlora (default: {Training.rank})")
@@ -101,8 +107,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "audio_seconds")
 TRAINING = (
-    "batch", "steps", "epochs", "samples", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute", "sharding",
-    "trainable", "rank",
+    "batch", "steps", "epochs", "samples", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute",
+    "sequence_parallel", "schedule", "sharding", "trainable", "rank",
 )  # fmt: skip
 DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
 PLACES = ("devices", "cluster", "practice", "facility")

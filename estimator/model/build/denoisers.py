@@ -179,12 +179,6 @@ def _qwen_image(config: Any, size: Latents) -> Arguments:
     return _text(config, size, "joint_attention_dim") | {"hidden_states": packed, "img_shapes": shapes}
 
 
-def _z_image(config: Any, size: Latents) -> Arguments:
-    text = [size.empty(size.text, config.cap_feat_dim) for _ in range(size.batch)]
-    images = [size.empty(size.channels, 1, size.height, size.width) for _ in range(size.batch)]
-    return {"x": images, "t": size.empty(size.batch), "cap_feats": text}
-
-
 def _ltx(config: Any, size: Latents) -> Arguments:
     tokens = size.frames * size.height * size.width
     packed, places = size.empty(size.batch, tokens, config.in_channels), size.empty(size.batch, 3, tokens)  # exact: three axes
@@ -212,7 +206,6 @@ CALLS: Mapping[str, Callable[[Any, Latents], Arguments]] = {
     "CogVideoXTransformer3DModel": _cogvideo,
     "HunyuanVideoTransformer3DModel": _hunyuan_video,
     "QwenImageTransformer2DModel": _qwen_image,
-    "ZImageTransformer2DModel": _z_image,
     "LTXVideoTransformer3DModel": _ltx,
     "CosmosTransformer3DModel": _cosmos,
 }

@@ -25,7 +25,6 @@ FUSIONS = ("eager", "fused")
 BATCH, BATCH_CHECK = (3, 5), 7  # exact: see above
 SIDES = {"height": (7, 11, 13), "width": (9, 17, 10)}  # exact: in multiples of the smallest side; the last is the check
 STRETCH = (5, 6, 7)  # exact: likewise, of frames; enough for chunks between those that the first and the last one touch
-SAMPLE_BY_SAMPLE = ("ZImageTransformer2DModel",)  # that take samples apart and join them in a loop
 LOOPS = ("AutoencoderKLWan", "AutoencoderKLCogVideoX")  # of videos; one image is one chunk
 
 
@@ -104,7 +103,7 @@ def _encode(encoders: list[tuple[str, Any, int]]) -> Program:
 
 def _samples(plan: Pipeline) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     """Sizes to trace at and one to check, in pixels and frames."""
-    side = plan.table.get("sampled", plan.defaults["multiple"])
+    side = plan.defaults["multiple"]
     sides = {name: tuple(side * value for value in values) for name, values in SIDES.items()}
     sizes = {"batch": (*BATCH, BATCH_CHECK), **sides}
     if plan.is_video:
@@ -131,8 +130,6 @@ def _denoise(plan: Pipeline, denoiser: Any, dtype: torch.dtype) -> Program:
         return kernels(made, fusion)
 
     samples, check = _samples(plan)
-    if type(denoiser).__name__ in SAMPLE_BY_SAMPLE:
-        return _program(tuple(samples), lambda fusion: lifted_in_chunks(partial(at, fusion), samples, check, "denoiser", "batch"))
     return _program(tuple(samples), lambda fusion: lifted(partial(at, fusion), samples, check, "denoiser"))
 
 
