@@ -98,7 +98,10 @@ def _metered(estimate: "Estimate") -> Iterator[str]:
 
 
 def _dollars(cost: float) -> str:
-    return f"${cost:,.2f}" if cost >= 1 else f"${cost:.2g}"
+    """Three digits, or cents where those are more; two below a dollar."""
+    if cost < 1:
+        return f"${cost:.2g}"
+    return f"${float(f'{cost:.3g}'):,.0f}" if cost >= 100 else f"${cost:,.2f}"  # exact: from here on cents say more than is known
 
 
 METERED: dict[str, tuple[Callable[[float], str], str]] = {

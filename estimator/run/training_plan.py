@@ -129,6 +129,7 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
     if site.parallel.devices > 1:
         notes.append(f"layout {site.parallel}; {format_si(sum(memory.values()), 'B')} of each device filled")
         notes.append(f"practice {site.practice.name}: {site.practice.notes}")
+        notes.append("exchanges that computation hides have their joules under communication, and their time under what hides them")
     if site.cluster is not None:
         notes.append(f"cluster {site.cluster.name}: {site.cluster.node_devices} devices a node, {site.cluster.network} between nodes")
     return notes
