@@ -1,7 +1,7 @@
 """Multi-head latent attention as DeepSeek-V3 has it (arXiv:2412.19437), stated as kernels: alone, and with its projections."""
 
 from estimator.model.work import Kernel, Signature, TensorSpec
-from estimator.run.stack import GROUP_PASS
+from estimator.run.stack import GROUP_PASS, ROW_PASS
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.signatures import FORMATS, Kernels, attention_kernel, kernel, precision_of, product, quantised
 
@@ -63,7 +63,8 @@ def latent_module(row: Row) -> Kernels:
         )
     else:
         keys = tokens + batch * round(row.number("context_len", 0.0))
-        middle = (*_linear(keys, heads * 2 * HEAD, LATENT, compute), _assembled(heads, tokens, keys), _latent(batch, heads, row, cache))
+        assembled = _copied if row.text("framework").upper().startswith("VLLM") else _assembled
+        middle = (*_linear(keys, heads * 2 * HEAD, LATENT, compute), *assembled(heads, tokens, keys), _latent(batch, heads, row, cache))
     norms = _norms(tokens)
     return (before[0], norms, *before[1:], *middle, *_linear(tokens, WIDTH, heads * HEAD, compute))
 
@@ -74,12 +75,25 @@ def _norms(tokens: int) -> Kernel:
     return Kernel("norms", "pointwise", "forward", "", (Signature("aten.mul", (("self", latents),), (latents,)),), format="bf16")
 
 
-def _assembled(heads: int, tokens: int, keys: int) -> Kernel:
+def _copied(heads: int, tokens: int, keys: int) -> Kernels:
+    """As `_assembled`, step by step, as vLLM's mla_attention.py does: rotary parts of queries in place, both parts of the keys copied
+    into a new tensor one after the other, and what attention wrote copied into the output."""
+    rotary, part = TensorSpec((heads, tokens, ROTARY), "bf16"), TensorSpec((heads, keys, HEAD), "bf16")
+    shared, spread = TensorSpec((keys, LATENT + ROTARY), "bf16"), TensorSpec((heads, keys, ROTARY), "bf16")
+    out = TensorSpec((heads, tokens, HEAD), "bf16")
+    passes = (("rotate", rotary, rotary), ("keys", part, part), ("rotary keys", shared, spread), ("output", out, out))
+    return tuple(
+        Kernel(name, ROW_PASS, "forward", "", (Signature("aten.mul", (("self", read),), (written,)),), (read,), (written,), "bf16")
+        for name, read, written in passes
+    )
+
+
+def _assembled(heads: int, tokens: int, keys: int) -> Kernels:
     """Queries rotated; keys put together from their expanded and their rotated part, which all heads share, and cached."""
     queries, whole = TensorSpec((heads, tokens, HEAD + ROTARY), "bf16"), TensorSpec((heads, keys, HEAD + ROTARY), "bf16")
     expanded, shared = TensorSpec((heads, keys, HEAD), "bf16"), TensorSpec((keys, LATENT + ROTARY), "bf16")
     rotate = Signature("aten.mul", (("self", queries),), (queries,))
-    return Kernel("assemble", GROUP_PASS, "forward", "", (rotate,), (queries, expanded, shared), (queries, whole, shared), "bf16")
+    return (Kernel("assemble", GROUP_PASS, "forward", "", (rotate,), (queries, expanded, shared), (queries, whole, shared), "bf16"),)
 
 
 def _linear(m: int, n: int, k: int, precision: str) -> Kernels:

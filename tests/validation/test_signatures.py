@@ -3,6 +3,7 @@
 import math
 
 from estimator.model.rules import work_of
+from estimator.validation.latent import latent_module
 from estimator.validation.protocol import stated
 from estimator.validation.rows import Row
 from estimator.validation.signatures import grouped, mixture, precision_of
@@ -50,3 +51,13 @@ def test_block_scales_are_powers_of_two_where_the_units_apply_them():
     assert precision_of(Row("x.csv", 2, columns | {"hardware": "NVIDIA H200"})) == "fp8_block"
     assert precision_of(Row("x.csv", 2, columns | {"hardware": "NVIDIA B200"})) == "fp8_block_e8m0"
     assert precision_of(Row("x.csv", 2, columns | {"hardware": "NVIDIA B200", "kernel_source": "vllm_fused_moe"})) == "fp8_block"
+
+
+def test_keys_of_latent_attention_are_copied_in_two_steps_where_the_engine_does_so():
+    # 2 sequences of 1024 tokens, 16 heads: parts of 128 read and written, 64 rotary elements of each token spread over the heads
+    columns = {"task": "mla_context_module", "precision": "bfloat16/kv bfloat16", "batch_size": "2", "input_len": "1024", "num_heads": "16"}
+    passes = {kernel.name: work_of(kernel) for kernel in latent_module(Row("x.csv", 2, columns | {"framework": "VLLM 0.22.0"}))}
+    assert math.isclose(passes["keys"].read + passes["keys"].write, 2 * 2048 * 16 * 128 * 2, rel_tol=1e-9)
+    assert math.isclose(passes["rotary keys"].write, 2048 * 16 * 64 * 2, rel_tol=1e-9)
+    other = [kernel.name for kernel in latent_module(Row("x.csv", 2, columns | {"framework": "TRTLLM 1.3"}))]
+    assert "assemble" in other and "keys" not in other
