@@ -58,8 +58,9 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
 
 
 def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
-    found = terms(efficiency_class(kernel), stack)
-    return found | {"memory_share": streamed_share(stack.row_pass_rate, profile)} if kernel.kind == ROW_PASS else found
+    kind = efficiency_class(kernel)
+    found = terms(kind, stack)
+    return found | {"memory_share": streamed_share(stack.row_pass_rate, profile)} if kind == ROW_PASS else found
 
 
 def promotions(kernel: Kernel) -> float:

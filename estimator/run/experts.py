@@ -65,7 +65,8 @@ def _product(item: Asked, kernel: Kernel, tokens: float, ranks: int, engine: Eng
     demand, (k, n) = item.demand, widths(kernel.signatures[0])
     if _is_narrow(kernel):  # rows without a token hold what was there before, so they cost what tokens do
         macs = max(buffered(kernel, ranks, engine) * k * n, demand.macs)
-        return replace(item, demand=replace(demand, macs=macs, mac_slots=max(demand.mac_slots, macs / engine.expert_tensor_share)))
+        filled, slots = demand.macs + demand.mac_padding, max(demand.mac_slots, macs / engine.expert_tensor_share)
+        return replace(item, demand=replace(demand, macs=macs, mac_slots=slots, mac_padding=max(filled - macs, 0.0)))
     if ranks == 1:
         return item
     large = tokens > kernel.signatures[0]["weight"].shape[0]

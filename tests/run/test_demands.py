@@ -10,7 +10,7 @@ from estimator.hardware.catalogue import load_profile
 from estimator.hardware.roofline import memory_seconds
 from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec
 from estimator.run.demands import demand_of, promotions, side_by_side
-from estimator.run.stack import ROW_PASS, efficiency_class, load_stack
+from estimator.run.stack import ROW_PASS, efficiency_class, load_stack, terms
 
 H100, STACK = load_profile("h100-sxm"), load_stack("compiled")
 sizes = st.integers(1, 8192)
@@ -144,3 +144,9 @@ def test_passes_with_a_block_for_each_row_run_no_faster_on_wider_memory():
     for name, rate in (("h100-sxm", 1.986e12), ("h200-sxm", 1.986e12), ("b200-sxm", 2.210e12)):
         profile = load_profile(name)
         assert math.isclose(2 * rows.bytes / memory_seconds(demand_of(kernel, profile, STACK), profile), rate, rel_tol=0.01)
+
+
+def test_a_narrowing_pass_over_experts_rows_is_one_over_groups_in_estimate_and_interval_alike():
+    wide, narrow = spec(65536, 4096), TensorSpec((65536, 4096), "fp8_e4m3")
+    kernel = Kernel("est.narrow", ROW_PASS, "forward", "", (Signature("est.narrow", (("input", wide), ("quantize", 2)), (narrow,)),))
+    assert demand(kernel).memory_share == terms(efficiency_class(kernel), STACK)["memory_share"] == STACK.group_pass_memory_share

@@ -65,6 +65,12 @@ def test_narrow_products_run_over_rows_aligned_for_every_expert():
     assert up == approx((64 + 64 * 127) * 2048 * 1536, rel=1e-9, abs=0) and down == approx(up / 2, rel=1e-9, abs=0)
 
 
+def test_operands_of_aligned_rows_are_delivered_once():
+    # the buffer's rows count as multiply-adds, so that rows which fill tiles are no padding beside them
+    fp8 = quantize(MIXTURE, "fp8")
+    assert all(item.demand.mac_padding == 0 for item in products(parts(8, Parallel(tensor=2, expert=2), fp8)))
+
+
 def test_passes_between_narrow_products_run_over_the_same_rows_and_more_launches_sort_them():
     # the 8192 rows of above: silu and product read 1536 and write 768 elements of each in bf16; four launches sort the rows, not one
     fp8 = quantize(MIXTURE, "fp8")

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimator import Parallel, Training, load_architecture, load_profile
+from estimator.hardware.demand import Demand
 from estimator.quantity import Quantity
 from estimator.run.known import Known
-from estimator.run.microbatch import Piece, demands_of
+from estimator.run.microbatch import Piece, demands_of, divided
 from estimator.run.repeat import seconds
 from estimator.run.training_parallel import step_phases
 from estimator.run.training_plan import site_of
@@ -68,3 +69,10 @@ def test_recomputing_what_needs_no_product_repeats_no_product():
     old = site("megatron-2021")
     slow = dict(demands_of(LLAMA, Training(recompute="elementwise"), Piece(1, 2048), A100, old.stack, old.practice, Known()))
     assert {one.kind for one in slow["recompute"]() if one.demand.macs} == {"attention"}  # whose scores are not kept
+
+
+@given(st.integers(2, 64))
+def test_padding_of_experts_tiles_is_cut_over_ranks_like_the_products_it_pads(ranks):
+    whole = Demand(macs=1e9, mac_slots=2e9, mac_padding=1e9)
+    mine = divided(whole, ranks)
+    assert mine.mac_padding / mine.macs == pytest.approx(whole.mac_padding / whole.macs, rel=1e-9, abs=0)
