@@ -16,7 +16,7 @@ from estimator.run.parallel import Parallel
 from estimator.run.repeat import joules, seconds
 from estimator.run.settings import Training
 from estimator.run.site import Site
-from estimator.run.training_memory import choices, memory_of, usable
+from estimator.run.training_memory import choices, memory_of, needed, usable
 from estimator.run.training_parallel import run_phases
 from estimator.run.transformer import Shape, shape_of
 from estimator.units import format_si
@@ -183,8 +183,8 @@ def _spared(shape: Shape, best: Layout, site: Site) -> str:
     if best.run.recompute == "none":
         return ""
     before = choices(site)[choices(site).index(best.run.recompute) - 1] if best.run.recompute in choices(site) else "none"
-    needed = sum(memory_of(shape, replace(best.run, recompute=before), replace(site, parallel=best.parallel)).values())
-    return f" With recomputation {before} a device would need {format_si(needed, 'B')} of {format_si(usable(site), 'B')}."
+    without = needed(shape, replace(best.run, recompute=before), replace(site, parallel=best.parallel))
+    return f" With recomputation {before} a device would need {without}."
 
 
 def _nothing(shape: Shape, run: Training, site: Site, devices: int, tight: Sequence[tuple[float, Parallel, Training]]) -> str:

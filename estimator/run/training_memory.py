@@ -14,6 +14,7 @@ from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_settings import RECOMPUTE
 from estimator.run.transformer import Shape, optimizer_of, sizes_of, state_of
+from estimator.units import format_si
 
 GATHERED = 2  # exact: the layer that computes, and the next, whose weights are fetched meanwhile (Zhao et al., arXiv:2304.11277)
 
@@ -64,6 +65,11 @@ def activations(shape: Shape, run: Training, site: Site) -> float:
 def usable(site: Site) -> float:
     """Bytes of a device that a run may fill."""
     return float(site.profile.memory.capacity) * float(site.practice.usable_memory)
+
+
+def needed(shape: Shape, run: Training, site: Site) -> str:
+    """What a device would need for the run, and may fill, in words."""
+    return f"{format_si(sum(memory_of(shape, run, site).values()), 'B')} of {format_si(usable(site), 'B')}"
 
 
 def choices(site: Site) -> list[str]:

@@ -18,7 +18,7 @@ from estimator.run.repeat import seconds
 from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.stack import Stack, load_stack, multiplied_as
-from estimator.run.training_memory import memory_of, splits_tokens, usable
+from estimator.run.training_memory import activations, memory_of, needed, splits_tokens, usable
 from estimator.run.training_parallel import run_phases
 from estimator.run.transformer import Shape, shape_of
 from estimator.units import format_si
@@ -137,11 +137,11 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
 
 def _spared(shape: Shape, run: Training, site: Site, memory: dict[str, float]) -> str:
     """What recomputation is for."""
-    whole = memory_of(shape, replace(run, recompute="none"), site)
-    needed, room = format_si(sum(whole.values()), "B"), format_si(usable(site), "B")
+    plain = replace(run, recompute="none")
+    kept, whole = memory["activations"], activations(shape, plain, site)
     return (
-        f"recomputation {run.recompute} keeps activations of {format_si(memory['activations'], 'B')} in place of "
-        f"{format_si(whole['activations'], 'B')}; without it a device would need {needed} of {room}"
+        f"recomputation {run.recompute} keeps activations of {format_si(kept, 'B')} in place of {format_si(whole, 'B')}; "
+        f"without it a device would need {needed(shape, plain, site)}"
     )
 
 
