@@ -99,11 +99,11 @@ def attention_kernel(
 
     `instructions` of a kernel that is not written for the chip: see `estimator.run.attention`.
     """
+    older = {"instructions": instructions} if instructions else {}
     arguments = {
         "query": query, "key": key, "value": value, "mask": None, "dropout": 0.0, "causal": causal, "scale": None, "window": window,
+        **older,
     }  # fmt: skip
-    if instructions:
-        arguments["instructions"] = instructions
     out = TensorSpec((*query.shape[:-1], value.shape[-1]), "bf16" if number_format.startswith("fp8") else number_format)
     return kernel("est.attention", "attention", arguments, (out,), number_format, **rest)
 
