@@ -31,7 +31,7 @@ class _Lstm:
     def back(grads, above, saved) -> tuple:
         """Gradients of the gates, of the rest of the state before, and what their product adds to: the gradient from above."""
         gates, before, _ = aten._thnn_fused_lstm_cell_backward_impl(*grads, *saved, False)
-        return gates, gates, (before,), above
+        return gates, (before,), above
 
 
 class _Gru:
@@ -45,8 +45,8 @@ class _Gru:
     @staticmethod
     def back(grads, above, saved) -> tuple:
         """The gradient from above is added in the cell: the product adds to what passes the update gate."""
-        gates, hidden_gates, before, *_ = aten._thnn_fused_gru_cell_backward(*grads, *saved, False)
-        return gates, hidden_gates, (), before
+        _, hidden_gates, before, *_ = aten._thnn_fused_gru_cell_backward(*grads, *saved, False)
+        return hidden_gates, (), before
 
 
 class _Layer(torch.autograd.Function):
@@ -58,7 +58,8 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Any, directions: int, inputs, *tensors) -> tuple:
         weights, states = _apiece(tensors[: 4 * directions], directions), _apiece(tensors[4 * directions :], directions)
-        ctx.kept, last = [], []
+        last: list[torch.Tensor] = []
+        ctx.kept = []
         for index, ((w_ih, w_hh, *biases), state) in enumerate(zip(weights, states)):
             gates = torch.ops.est.recurrent_mm(inputs.flatten(0, 1), w_ih.t()).view(*inputs.shape[:2], -1)
             kept = []
@@ -76,7 +77,9 @@ class _Layer(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad, *last) -> tuple:
         inputs, out, *weights = ctx.saved_tensors
-        directions, total, found, states = len(ctx.kept), None, [], []
+        directions, total = len(ctx.kept), None
+        found: list[Any] = []
+        states: list[Any] = []
         for index, (pair, kept, end) in enumerate(zip(_apiece(weights, directions), ctx.kept, _apiece(last, directions))):
             above = [part.chunk(directions, -1)[index] for part in grad]
             states += _through_time(ctx, pair[1], kept, above, end, _order(len(grad), index)[::-1])
@@ -95,7 +98,7 @@ def _through_time(ctx: Any, w_hh, kept: Sequence, above: Sequence, end: Sequence
     grads = (above[order[0]], *end[1:])
     for count in range(1, len(order) + 1):
         more = above[order[min(count, len(order) - 1)]]
-        _, hidden_gates, rest, added = ctx.cell.back(grads, more, kept[len(kept) - count])
+        hidden_gates, rest, added = ctx.cell.back(grads, more, kept[len(kept) - count])
         if count < len(order) or any(ctx.needs_input_grad[-len(end) :]):
             grads = (torch.ops.est.recurrent_addmm(added, hidden_gates, w_hh), *rest)
     return grads

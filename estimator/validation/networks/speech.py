@@ -43,8 +43,8 @@ class DeepSpeech2(nn.Module):
         x = self.convolutions(windows).flatten(1, 2).permute(2, 0, 1)
         steps, batch, _ = x.shape
         scores = self.letters(self.layers(x).flatten(0, 1)).view(steps, batch, LETTERS).log_softmax(-1)
-        ends = (torch.full((batch,), length, device=text.device) for length in (steps, text.shape[1]))
-        return nn.functional.ctc_loss(scores, text, *ends)
+        heard, written = (torch.full((batch,), length, device=text.device) for length in (steps, text.shape[1]))
+        return nn.functional.ctc_loss(scores, text, heard, written)
 
 
 def deepspeech2(batch: int, steps: int) -> tuple[nn.Module, dict[str, Any]]:
