@@ -6,8 +6,8 @@ power and leakage are known and only the clock is sought, by the Illinois varian
 11, 1971). `chip` is a profile whose numbers are arrays or floats.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,16 @@ import numpy as np
 from estimator.hardware.events import event_energy
 from estimator.hardware.power import leakage, leakage_growth
 from estimator.hardware.power_many import CLOSE, Array, junction_temperature_many, voltage_many
+from estimator.hardware.some_samples import SomeSamples, at
 
 STEPS = 60  # exact: far more than any search here takes
+COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
 
 
 @dataclass(frozen=True)
 class WorkMany:
-    """The kernels of a phase: cycles and seconds as (kernels, samples), and switching events in all their launches by event."""
+    """The kernels of a phase: cycles and seconds of all their launches as (kernels, samples), and all switching events by event."""
 
-    launches: Array
     cycles: Array
     memory_seconds: Array
     overhead: Array
@@ -33,7 +34,11 @@ class WorkMany:
     def times(self, clock: Array) -> tuple[Array, Array]:
         """Seconds that all launches take, and in how many of them kernels hold the chip, at `clock` (Hz)."""
         running = np.maximum(self.cycles / clock, self.memory_seconds) + self.overhead
-        return self.launches @ np.maximum(running, self.interval), self.launches @ running
+        return np.maximum(running, self.interval).sum(axis=0), running.sum(axis=0)
+
+    def at(self, index: Array) -> "WorkMany":
+        """The same kernels for the samples `index` alone."""
+        return WorkMany(*(at(getattr(self, field.name), index) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -50,22 +55,42 @@ class PointMany:
 
 def settle_many(chip: Any, work: WorkMany) -> PointMany:
     """The fastest point of each sample whose mean power keeps the cap and the junction below its limit; NaN where none does."""
-    high = np.broadcast_to(chip.clock.boost, work.cycles.shape[1:])
-    low = np.minimum(chip.clock.minimum, high)
-    excess, lacking = _excess(chip, work, high), _excess(chip, work, low)
-    capped, paused = excess > 0, lacking > 0
-    clock = np.where(paused, low, high)
-    if (capped & ~paused).any():
-        clock = np.where(capped & ~paused, _at_cap(chip, work, low, high, lacking, excess), clock)
+    clock = np.array(np.broadcast_to(chip.clock.boost, work.cycles.shape[1:]), dtype=float)
+    paused = np.zeros(clock.shape, dtype=bool)
+    capped = (excess := _excess(chip, work, clock)) > 0
+    if (few := np.flatnonzero(capped)).size:
+        clock[few], paused[few] = _slowed(SomeSamples(chip, few), work.at(few), clock[few], excess[few])
     voltage = voltage_many(chip, clock)
-    hottest, limit = _hottest(chip, voltage)
+    temperature, limit = _hottest(chip, voltage)
     other = _power(chip, work, clock, voltage)
+    if (few := np.flatnonzero(~capped)).size:
+        temperature[few] = junction_temperature_many(SomeSamples(chip, few), voltage[few], other[few])
     with np.errstate(over="ignore", invalid="ignore"):  # samples that stand still above their limits balance nowhere
-        temperature = np.where(capped, hottest, junction_temperature_many(chip, voltage, np.where(capped, 0, other)))
-    leak = leakage(chip, voltage, temperature) / chip.power.regulator_efficiency
-    stretch = np.where(paused, _stretch(chip, clock, voltage, other + leak, leak, limit), 1)
+        leak = leakage(chip, voltage, temperature) / chip.power.regulator_efficiency
+        stretch = np.where(paused, _stretch(chip, clock, voltage, other + leak, leak, limit), 1)
     power = np.where(np.isnan(stretch), np.nan, np.where(capped, limit, other + leak))
     return PointMany(clock, voltage, temperature, power, stretch, work.times(clock)[0] * stretch)
+
+
+def settle_phases(chip: Any, works: Sequence[WorkMany]) -> list[PointMany]:
+    """`settle_many` of several phases of the same samples of a chip, found in one search."""
+    sizes = [work.cycles.shape[1] for work in works]
+    points = settle_many(SomeSamples(chip, np.concatenate([np.arange(size) for size in sizes])), _abreast(works, sizes))
+    cuts = np.cumsum(sizes)[:-1]
+    return [PointMany(*parts) for parts in zip(*(np.split(getattr(points, field.name), cuts) for field in fields(points)))]
+
+
+def _abreast(works: Sequence[WorkMany], sizes: Sequence[int]) -> WorkMany:
+    """Phases as samples of one: those with fewer kernels have some that take no time."""
+    most = max(len(work.cycles) for work in works)
+    columns = (
+        np.concatenate([np.pad(getattr(work, name), ((0, most - len(work.cycles)), (0, 0))) for work in works], axis=1) for name in COLUMNS
+    )
+    events = {
+        event: np.concatenate([np.broadcast_to(work.events.get(event, 0.0), size) for work, size in zip(works, sizes)])
+        for event in dict.fromkeys(event for work in works for event in work.events)
+    }
+    return WorkMany(**dict(zip(COLUMNS, columns)), events=events)
 
 
 def _power(chip: Any, work: WorkMany, clock: Array, voltage: Array) -> Array:
@@ -91,15 +116,21 @@ def _hottest(chip: Any, voltage: Array) -> tuple[Array, Array]:
     """
     thermal, cap = chip.thermal, chip.power.limit
     at_cap = thermal.ambient + thermal.resistance * cap
-    high = np.broadcast_to(np.minimum(thermal.limit, at_cap), voltage.shape)
-    unstable = _gain(chip, voltage, high) > 1
-    for _ in range(STEPS if unstable.any() else 0):  # Newton's method on the logarithm of the gain, which is nearly linear
-        step = np.log(_gain(chip, voltage, high)) / leakage_growth(chip, voltage, high)
-        high = np.where(unstable, np.maximum(high - step, thermal.ambient), high)
-        if (unstable * np.abs(step) <= CLOSE * high).all():
-            break
+    high = np.array(np.broadcast_to(np.minimum(thermal.limit, at_cap), voltage.shape), dtype=float)
+    if (unstable := np.flatnonzero(_gain(chip, voltage, high) > 1)).size:
+        high[unstable] = _runaway(SomeSamples(chip, unstable), voltage[unstable], high[unstable])
     cooled = (high - thermal.ambient) / np.where(thermal.resistance > 0, thermal.resistance, 1)
     return high, np.where(high < at_cap, cooled, cap)
+
+
+def _runaway(chip: Any, voltage: Array, above: Array) -> Array:
+    """The junction in K, below `above`, at which leakage runs away, not below the ambient temperature."""
+    for _ in range(STEPS):  # Newton's method on the logarithm of the gain, which is nearly linear
+        step = np.log(_gain(chip, voltage, above)) / leakage_growth(chip, voltage, above)
+        last, above = above, np.maximum(above - step, chip.thermal.ambient)
+        if (np.abs(above - last) <= CLOSE * above).all():
+            break
+    return above
 
 
 def _gain(chip: Any, voltage: Array, temperature: Array) -> Array:
@@ -108,19 +139,27 @@ def _gain(chip: Any, voltage: Array, temperature: Array) -> Array:
     return chip.thermal.resistance * growth / chip.power.regulator_efficiency
 
 
+def _slowed(chip: Any, work: WorkMany, high: Array, above: Array) -> tuple[Array, Array]:
+    """The clocks of samples that are in excess (`above`) at `high`, and which of them are at their lowest clock too."""
+    clock = np.array(np.minimum(np.broadcast_to(chip.clock.minimum, high.shape), high), dtype=float)
+    below = _excess(chip, work, clock)
+    if (few := np.flatnonzero(below <= 0)).size:
+        clock[few] = _at_cap(SomeSamples(chip, few), work.at(few), *(bound[few] for bound in (clock, high, below, above)))
+    return clock, below > 0
+
+
 def _at_cap(chip: Any, work: WorkMany, low: Array, high: Array, below: Array, above: Array) -> Array:
     """The clock at which nothing is in excess, between `low` and `high`, where `below` and `above` are."""
     last = np.zeros(low.shape)
-    sought = (below < 0) & (above > 0)
     clock = low
     for _ in range(STEPS):
-        clock = low + np.where(sought, below / np.where(sought, below - above, 1), 0) * (high - low)
+        clock = low + below / (below - above) * (high - low)
         off = _excess(chip, work, clock)
         over = off > 0
         # a bound that stays twice counts half, or the other one would crawl
         below, above = np.where(over, np.where(last > 0, below / 2, below), off), np.where(over, off, np.where(last < 0, above / 2, above))
         low, high, last = np.where(over, low, clock), np.where(over, clock, high), np.where(over, 1, -1)
-        if (~sought | (np.abs(off) <= CLOSE * chip.power.limit) | (high - low <= CLOSE * high)).all():
+        if ((np.abs(off) <= CLOSE * chip.power.limit) | (high - low <= CLOSE * high)).all():
             break
     return clock
 

@@ -94,13 +94,14 @@ def _scaled(row: dict[str, Any], sizes: Array) -> dict[str, Any]:
 
 
 def _together(rows: Sequence[dict[str, Any]], many: int) -> WorkMany:
-    def table(name: str) -> Array:
-        return np.array([np.broadcast_to(row.get(name, 0.0), many) for row in rows])
+    launches = [float(row["launches"]) for row in rows]
 
-    launches = np.array([float(row["launches"]) for row in rows])
+    def table(name: str) -> Array:
+        return np.array([np.broadcast_to(count * row.get(name, 0.0), many) for row, count in zip(rows, launches)])
+
     events: dict[str, Any] = {}
     for row, count in zip(rows, launches):
         for name, number in row["events"].items():
             events[name] = events.get(name, 0.0) + count * number
     elsewhere = np.maximum(table("memory_seconds"), table("link_seconds"))
-    return WorkMany(launches, table("cycles"), elsewhere, table("overhead"), table("interval"), events)
+    return WorkMany(table("cycles"), elsewhere, table("overhead"), table("interval"), events)

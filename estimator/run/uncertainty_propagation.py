@@ -4,7 +4,7 @@ Kernels, their tilings and their demands on the chip are those of the estimate; 
 event and the operating point are computed anew for every sample.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -19,7 +19,7 @@ from estimator.hardware.operating_point import Load
 from estimator.hardware.power_many import idle_power_many
 from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
-from estimator.hardware.settle_many import WorkMany, settle_many
+from estimator.hardware.settle_many import COLUMNS, PointMany, WorkMany, settle_phases
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
 from estimator.run.meter import Meter
@@ -32,7 +32,6 @@ from estimator.run.uncertainty_samples import Sampled, Sampler
 from estimator.run.uncertainty_summary import summary
 
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
-WORK_COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
 Array = np.ndarray
 
 
@@ -164,12 +163,11 @@ def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str,
     """Energy in J, time in s and mean power in W of the whole run, for each sample."""
     chip, stack = Sampled(bases[0].profile, "hardware", sampler), Sampled(bases[0].stack, "stack", sampler)
     energy, time = np.zeros(size), np.zeros(size)
-    for basis in bases:
-        if _launched(basis.loads):
-            point = settle_many(chip, _work(basis, chip, stack, size))
-            energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
-        if _launched(basis.hidden):
-            energy = energy + basis.devices * _switching(replace(basis, loads=basis.hidden), chip, stack, size)
+    for basis, _, point in _settled([basis for basis in bases if _launched(basis.loads)], chip, stack, size):
+        energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
+    hidden = [replace(basis, loads=basis.hidden) for basis in bases if _launched(basis.hidden)]
+    for basis, work, point in _settled(hidden, chip, stack, size):
+        energy = energy + basis.devices * _switching(work, chip, point.voltage) / chip.power.regulator_efficiency
     return {"energy": energy, "time": time, "power": energy / time}
 
 
@@ -177,11 +175,16 @@ def _launched(loads: Sequence[Load]) -> bool:
     return any(load.launches for load in loads)
 
 
-def _switching(basis: Basis, chip: Any, stack: Any, size: int) -> Array:
-    """Joules of one device that only the switching of a phase takes, the losses of its regulators included."""
-    work = _work(basis, chip, stack, size)
-    prices = event_energy(chip, settle_many(chip, work).voltage)
-    return sum((count * prices[event] for event, count in work.events.items()), np.zeros(size)) / chip.power.regulator_efficiency
+def _settled(bases: Sequence[Basis], chip: Any, stack: Any, size: int) -> Iterator[tuple[Basis, WorkMany, PointMany]]:
+    """Each phase with its work and its operating point."""
+    works = [_work(basis, chip, stack, size) for basis in bases]
+    return zip(bases, works, settle_phases(chip, works) if works else ())
+
+
+def _switching(work: WorkMany, chip: Any, voltage: Any) -> Array:
+    """Joules that only the switching of a phase takes."""
+    prices = event_energy(chip, voltage)
+    return sum((count * prices[event] for event, count in work.events.items()), np.zeros(len(voltage)))
 
 
 def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
@@ -190,15 +193,20 @@ def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
     for kind, demand, load in zip(basis.kinds, basis.demands, basis.loads):
         alike[kind, demand] = alike.get((kind, demand), 0.0) + load.launches
     events: dict[str, Any] = {}
-    columns: Any = np.empty((len(WORK_COLUMNS), len(alike), size))
+    columns: Any = np.empty((len(COLUMNS), len(alike), size))
     for index, ((kind, stated), count) in enumerate(alike.items()):
         demand = replace(stated, **_slowed(stated, kind, basis.stack, _terms(kind, stack, basis.sequences)))
         for _, event, number in each_event(demand, chip):
             events[event] = events.get(event, 0.0) + count * number
-        parts = _cycles(demand, chip), _elsewhere(demand, chip), demand.exposed * demand.overhead, demand.exposed * demand.interval
+        parts: tuple[Any, ...] = (
+            _cycles(demand, chip),
+            _elsewhere(demand, chip),
+            demand.exposed * demand.overhead,
+            demand.exposed * demand.interval,
+        )
         for column, part in zip(columns, parts):
-            column[index] = part
-    return WorkMany(np.array(list(alike.values())), **dict(zip(WORK_COLUMNS, columns)), events=events)
+            column[index] = count * part
+    return WorkMany(**dict(zip(COLUMNS, columns)), events=events)
 
 
 def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:

@@ -96,11 +96,11 @@ def _given(prediction: Prediction, seconds: float) -> WorkMany:
     for (_, event), count in counts.items():
         events[event] = events.get(event, 0.0) + count
     zero = np.zeros((1, 1))
-    return WorkMany(np.ones(1), zero, zero + share * elapsed, zero, zero + elapsed, events)
+    return WorkMany(zero, zero + share * elapsed, zero, zero + elapsed, events)
 
 
 def _spread(work: WorkMany, size: int) -> WorkMany:
     cycles, memory, overhead, interval = (
         np.broadcast_to(part, (1, size)) for part in (work.cycles, work.memory_seconds, work.overhead, work.interval)
     )
-    return WorkMany(work.launches, cycles, memory, overhead, interval, work.events)
+    return WorkMany(cycles, memory, overhead, interval, work.events)
