@@ -1,5 +1,7 @@
 """Connectionist temporal classification: the forward-backward algorithm over blanks and letters (Graves et al., ICML 2006, section 4.1)."""
 
+from math import prod
+
 from estimator.model.rules.registry import moved, rule
 from estimator.model.rules.table import flop_per_element
 from estimator.model.work import Signature, Work
@@ -7,8 +9,7 @@ from estimator.model.work import Signature, Work
 
 def _paths(op: Signature) -> float:
     """States that are visited: every step of every sequence sees its letters and the blanks around them."""
-    steps, batch, _ = op["log_probs"].shape
-    return steps * batch * (2 * op["targets"].shape[-1] + 1)  # exact: a blank before each letter and one at the end
+    return prod(op["log_probs"].shape[:-1]) * (2 * op["targets"].shape[-1] + 1)  # exact: a blank before each letter and one at the end
 
 
 @rule("aten._ctc_loss", fuses=False)
