@@ -30,9 +30,9 @@ WIDE = {"bf16": ("bf16", "bfloat16", "fp16", "float16"), "fp16": ("fp16", "float
 def bundled_of(row: Row) -> tuple[Architecture, str | None]:
     """The bundled architecture of the row's model, and the weight format that its name states; raises `NotPredicted`."""
     text = row.text("model_id").lower()
-    plain, scheme = stored(text)
-    name = bundled_name(workloads()["model"].get(text, text)) or bundled_name(plain)
-    if name is None:
+    name = workloads()["model"].get(text, text)
+    plain, scheme = stored(name)
+    if bundled_name(name) is None and bundled_name(plain) is None:
         raise NotPredicted("no bundled architecture of this model")
     return load_architecture(name), scheme
 

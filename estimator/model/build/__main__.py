@@ -40,11 +40,13 @@ def _write(name: str, folder: Path) -> bool:
 
 
 def _text(name: str) -> str:
-    """The bundled file of a model; that of a pipeline made of another one's parts only says so."""
-    if name not in pipelines.names():
-        return bundled_architecture(name).to_json()
-    variant = pipelines.pipeline(name).variant
-    return diffusion_architecture(name).to_json() if variant is None else json.dumps(variant) + "\n"
+    """The bundled file of a model; that of one with another one's sizes or parts only says so."""
+    made, variant = bundled_architecture, None
+    if name in pipelines.names():
+        made, variant = diffusion_architecture, pipelines.pipeline(name).variant
+    else:
+        variant = zoo.variant(name)
+    return made(name).to_json() if variant is None else json.dumps(variant, ensure_ascii=False) + "\n"
 
 
 def index(folder: Path) -> dict[str, str]:

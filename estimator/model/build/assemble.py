@@ -1,8 +1,10 @@
 """From a Hugging Face configuration to an `Architecture`: build on meta, trace each step at a few sizes, lift."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
 import transformers
 
@@ -19,6 +21,7 @@ from estimator.model.program import Program
 from estimator.model.tracing.formats import FORMAT, number_format
 
 CONFIG: Any = getattr(transformers, "PreTrainedConfig", None) or transformers.PretrainedConfig  # the name before version 5
+PATIENCE = 5  # exact: seconds that an answer over the network may take
 POSITIONS = ("max_position_embeddings", "max_target_positions", "n_positions")
 
 
@@ -66,7 +69,19 @@ _built: dict[tuple[Any, ...], Architecture] = {}
 
 
 def published_config(identifier: str) -> Any:
-    """The configuration in a Hugging Face repository or local folder; raises `OSError` where there is none."""
+    """The configuration in a local folder, the library's cache or a Hugging Face repository; raises `OSError` where there is none.
+
+    The repository is first asked once whether it has one: the library itself asks six times, for half a minute.
+    """
+    try:
+        return transformers.AutoConfig.from_pretrained(identifier, local_files_only=True)
+    except (OSError, ValueError):
+        if Path(identifier).is_dir():
+            raise
+    try:
+        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(identifier, "config.json"), timeout=PATIENCE)
+    except Exception as error:  # the library's own, that of a refused name, or whichever its transport raises
+        raise OSError(str(error) or type(error).__name__) from None
     return transformers.AutoConfig.from_pretrained(identifier)
 
 
