@@ -13,11 +13,12 @@ from estimator.model.packing import Packer, Unpacker
 from estimator.model.program import Program
 from estimator.model.published import stored
 from estimator.model.saved import Saved, pack, unpack
+from estimator.model.vision import Vision
 
 KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision", "diffusion")
 BUNDLED = Path(__file__).with_name("bundled")
 INDEX = "index.json"
-SELDOM = ("programs", "defaults", "state_bytes", "held_in")  # written last, all but the first where there are any
+SELDOM = ("programs", "defaults", "state_bytes", "held_in", "vision")  # written last, all but the first where there are any
 VARIANT = '{"like": '  # begins the file of a model that differs from another one in its sizes and names alone
 
 
@@ -40,7 +41,8 @@ class Architecture:
     `decisions` are the choices made on the way from the published model to the traced one. `defaults` are sizes that the model
     was made for: of a diffusion pipeline height, width, frames, steps and passes of guidance.
     `held_in` is the format that the given name stands for (`…-FP8`, gpt-oss), in which an estimate of inference packs them;
-    the programs hold them as they were traced.
+    the programs hold them as they were traced. `vision` is the tower of a model that looks at pictures; its weights are
+    counted, but no token meets them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Architecture:
     decisions: tuple[str, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
     held_in: str | None = None
+    vision: Vision | None = None
 
     def kv_bytes(self, tokens: Any) -> Any:
         """Bytes in the caches and states of one sequence that holds `tokens` tokens (a number or an array)."""
@@ -75,6 +78,7 @@ class Architecture:
         given: dict[str, Any] = {"state_bytes": self.state_bytes} if self.state_bytes else {}
         given |= {"defaults": dict(self.defaults)} if self.defaults else {}
         given |= {"held_in": self.held_in} if self.held_in else {}
+        given |= {"vision": self.vision.to_json()} if self.vision else {}
         data: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in SELDOM}
         data["saved"] = pack(self.saved)
         programs = {name: program.pack(packer) for name, program in self.programs.items()}
@@ -87,6 +91,7 @@ class Architecture:
         unpacker = Unpacker(data.pop("tables"))
         data["programs"] = {name: Program.unpack(program, unpacker) for name, program in data["programs"].items()}
         data["saved"] = unpack(data["saved"])
+        data["vision"] = Vision.from_json(data["vision"]) if "vision" in data else None
         data["kv_windows"] = tuple(tuple(pair) for pair in data["kv_windows"])
         return cls(**data | {name: tuple(data[name]) for name in ("aliases", "decisions")})
 
@@ -145,7 +150,19 @@ def _load(name: str) -> Architecture:
         return Architecture.from_json(text)
     own = json.loads(text)
     base = _load(own.pop("like"))
+    if "vision" in own:
+        base = _seeing(base, Vision.from_json(own.pop("vision")))
     return replace(base, **own | {"aliases": tuple(own["aliases"]), "decisions": (*own.get("decisions", ()), *base.decisions)})
+
+
+def _seeing(base: Architecture, vision: Vision) -> Architecture:
+    """A language model with a vision tower before it."""
+    return replace(
+        base,
+        vision=vision,
+        parameters=base.parameters + vision.parameters,
+        parameter_bytes=base.parameter_bytes + vision.parameter_bytes,
+    )
 
 
 @cache

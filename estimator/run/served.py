@@ -17,6 +17,7 @@ from estimator.run.memory import largest_batch
 from estimator.run.packed import packed
 from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, price_asked, repeated
+from estimator.run.pictures import picture_notes
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
 from estimator.run.stack import Stack, engine_of
@@ -63,7 +64,7 @@ def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, par
     asleep = sum(share for share, steady in states if steady is None)
     if asleep and not run.scale_to_zero:
         phases.append(_idle(profile, stack, asleep * seconds, devices))
-    notes = _notes(model, run, parallel, most)
+    notes = (*picture_notes(model, run), *_notes(model, run, parallel, most))
     return Served(tuple(phases), _figures(run, busy, phases, seconds, most, devices), notes=notes)
 
 

@@ -65,7 +65,9 @@ def test_names_and_aliases_lead_to_the_same_architecture_whatever_their_case():
     assert "llama-3.1-8b" in list_models()
 
 
-@pytest.mark.parametrize(("name", "held_in"), [("Qwen/Qwen3-VL-235B-A22B-Instruct-FP8", "fp8"), ("gpt-oss-20b", "mxfp4"), ("qwen3-8b", None)])
+@pytest.mark.parametrize(
+    ("name", "held_in"), [("Qwen/Qwen3-VL-235B-A22B-Instruct-FP8", "fp8"), ("gpt-oss-20b", "mxfp4"), ("qwen3-8b", None)]
+)
 def test_a_name_that_states_a_format_costs_the_same_by_either_road(name, held_in):
     run, eight = Inference(prompt_tokens=64, output_tokens=4), Parallel(tensor=8)
     model = load_architecture(name)

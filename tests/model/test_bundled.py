@@ -179,7 +179,7 @@ def test_the_bundle_is_small_and_has_nothing_without_a_configuration():
 
 def test_a_model_of_the_same_sizes_is_stored_as_what_is_its_own():
     text, base, own = ((BUNDLED / "qwen3-vl-8b.json").read_text(), load_architecture("qwen3-8b"), load_architecture("qwen3-vl-8b"))
-    assert json.loads(text) == zoo.variant("qwen3-vl-8b") and zoo.variant("qwen3-32b") is zoo.variant("qwen3-8b") is None
+    assert json.loads(text).items() >= zoo.variant("qwen3-vl-8b").items() and zoo.variant("qwen3-32b") is zoo.variant("qwen3-8b") is None
     assert own.programs == base.programs and own.max_positions > base.max_positions
     assert own.decisions[1:] == base.decisions
 

@@ -10,6 +10,7 @@ import transformers
 from estimator.errors import EstimatorError
 from estimator.model.architecture import BUNDLED, INDEX
 from estimator.model.build import bundled_architecture, pipelines, zoo
+from estimator.model.build.assemble import bundled_variant
 from estimator.model.build.diffusion import diffusion_architecture
 from estimator.units import format_si
 
@@ -45,7 +46,7 @@ def _text(name: str) -> str:
     if name in pipelines.names():
         made, variant = diffusion_architecture, pipelines.pipeline(name).variant
     else:
-        variant = zoo.variant(name)
+        variant = bundled_variant(name)
     return made(name).to_json() if variant is None else json.dumps(variant, ensure_ascii=False) + "\n"
 
 

@@ -15,6 +15,7 @@ from estimator.model.build.construct import head_of, idle_parameters, on_meta
 from estimator.model.build.recurrent import state_bytes
 from estimator.model.build.sampling import lift_step
 from estimator.model.build.steps import steps_of
+from estimator.model.build.tower import tower
 from estimator.model.fusion import unfold
 from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
@@ -39,6 +40,15 @@ def bundled_architecture(name: str) -> Architecture:
         decisions=(*entry.get("decisions", ()), *built.decisions),
         max_positions=entry.get("max_positions", built.max_positions),
     )
+
+
+def bundled_variant(name: str) -> dict[str, Any] | None:
+    """What is a bundled model's own where all its sizes are another one's, its vision tower included; else None."""
+    own, entry = zoo.variant(name), zoo.entry(name)
+    if own is None or "tower" not in entry:
+        return own
+    dtype = next(dtype for dtype, form in FORMAT.items() if form == entry["format"])
+    return own | {"vision": tower(entry["tower"], entry["config"]["hidden_size"], dtype).to_json()}
 
 
 def architecture_from_config(config: Any, name: str | None = None) -> Architecture:

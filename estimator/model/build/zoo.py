@@ -10,7 +10,7 @@ from estimator.errors import unknown_name
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ABSENT = "none"  # TOML has no word for a value that is left out on purpose
-LABELS = {"like", "aliases", "source", "status", "published", "decisions", "max_positions"}
+LABELS = {"like", "aliases", "source", "status", "published", "decisions", "max_positions", "tower"}
 
 
 @cache
@@ -33,6 +33,15 @@ def variant(name: str) -> dict[str, Any] | None:
         return None
     labels = {key: entry(name)[key] for key in ("source", "status", "aliases")}
     return {"like": own["like"], "name": name, **labels, **{key: own[key] for key in ("decisions", "max_positions") if key in own}}
+
+
+@cache
+def tower(name: str) -> Mapping[str, Any]:
+    """The table of a vision tower; raises `UnknownName`."""
+    tables = tomllib.loads((CONFIGS / "vision" / "towers.toml").read_text(encoding="utf-8"))
+    if name not in tables:
+        raise unknown_name("vision tower", name, tables, "Add a table to estimator/model/configs/vision.")
+    return tables[name]
 
 
 @cache
