@@ -6,40 +6,44 @@ power and leakage are known and only the clock is sought, by the Illinois varian
 11, 1971). `chip` is a profile whose numbers are arrays or floats.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from estimator.hardware.events import event_energy
 from estimator.hardware.power import leakage, leakage_growth
 from estimator.hardware.power_many import CLOSE, Array, junction_temperature_many, voltage_many
 from estimator.hardware.some_samples import SomeSamples, at
 from estimator.hardware.swing_many import swing_many
 
 STEPS = 60  # exact: far more than any search here takes
-COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
+COLUMNS = ("cycles", "memory_seconds", "overhead", "interval", "fixed", "capacitance")  # of `WorkMany`, in its order
 UNLIMITED = 1e9  # exact: W above any limit, so that cooling alone decides
-SWINGS = ("launches", "fixed", "capacitance")  # likewise, where it holds them
+LAUNCHES = "launches"  # likewise, where it holds them
 
 
 @dataclass(frozen=True)
 class WorkMany:
-    """The kernels of a phase: cycles and seconds of all their launches as (kernels, samples), and all switching events by event.
-
-    Where their power may swing (see `swing_many`), likewise how often each is launched and the energy of its events, which at a voltage
-    V is `fixed` + `capacitance` · V², in J and F.
+    """The kernels of a phase as (kernels, samples): in all their launches the cycles, the seconds and the energy of their events, which
+    at a voltage V is `fixed` + `capacitance` · V², in J and F (see `priced`); where their power may swing (see `swing_many`), also how
+    often each is launched. `tree` is the capacitance of one clock cycle, (samples,).
     """
 
     cycles: Array
     memory_seconds: Array
     overhead: Array
     interval: Array
-    events: Mapping[str, Any]
+    fixed: Array
+    capacitance: Array
+    tree: Array
     launches: Array | None = None
-    fixed: Array | None = None
-    capacitance: Array | None = None
+
+    @cached_property
+    def energy(self) -> tuple[Array, Array]:
+        """`fixed` and `capacitance` of all kernels together."""
+        return self.fixed.sum(axis=0), self.capacitance.sum(axis=0)
 
     def times(self, clock: Array) -> tuple[Array, Array]:
         """Seconds that all launches take, and in how many of them kernels hold the chip, at `clock` (Hz)."""
@@ -77,7 +81,7 @@ def settle_many(chip: Any, work: WorkMany) -> PointMany:
         temperature[few] = junction_temperature_many(SomeSamples(chip, few), voltage[few], other[few])
     with np.errstate(over="ignore", invalid="ignore"):  # samples that stand still above their limits balance nowhere
         leak = leakage(chip, voltage, temperature) / chip.power.regulator_efficiency
-        stretch = np.where(paused, _stretch(chip, clock, voltage, other + leak, leak, limit), 1)
+        stretch = np.where(paused, _stretch(chip, work, clock, voltage, other + leak, leak, limit), 1)
     power = np.where(np.isnan(stretch), np.nan, np.where(sits, limit, other + leak))
     return PointMany(clock, voltage, temperature, power, stretch, work.times(clock)[0] * stretch)
 
@@ -92,24 +96,20 @@ def settle_phases(chip: Any, works: Sequence[WorkMany]) -> list[PointMany]:
 
 def _abreast(works: Sequence[WorkMany], sizes: Sequence[int]) -> WorkMany:
     """Phases as samples of one: those with fewer kernels have some that take no time."""
-    most = max(len(work.cycles) for work in works)
-    names = COLUMNS if any(work.launches is None for work in works) else (*COLUMNS, *SWINGS)
-    columns = (
-        np.concatenate([np.pad(getattr(work, name), ((0, most - len(work.cycles)), (0, 0))) for work in works], axis=1) for name in names
-    )
-    events = {
-        event: np.concatenate([np.broadcast_to(work.events.get(event, 0.0), size) for work, size in zip(works, sizes)])
-        for event in dict.fromkeys(event for work in works for event in work.events)
-    }
-    return WorkMany(**dict(zip(names, columns)), events=events)
+    names = COLUMNS if any(work.launches is None for work in works) else (*COLUMNS, LAUNCHES)
+    columns = np.zeros((len(names), max(len(work.cycles) for work in works), sum(sizes)))
+    for work, size, end in zip(works, sizes, np.cumsum(sizes)):
+        for column, name in zip(columns, names):
+            column[: len(work.cycles), end - size : end] = getattr(work, name)
+    return WorkMany(**dict(zip(names, columns)), tree=np.concatenate([work.tree for work in works]))
 
 
 def _power(chip: Any, work: WorkMany, clock: Array, voltage: Array) -> Array:
     """Mean board power in W without leakage."""
-    energy = event_energy(chip, voltage)
+    fixed, capacitance = work.energy
     seconds, running = work.times(clock)
-    dynamic = sum(count * energy[event] for event, count in work.events.items()) / seconds
-    tree = energy["clock_cycle"] * clock * (running + (seconds - running) * chip.clock.gated_share) / seconds
+    dynamic = (fixed + capacitance * voltage**2) / seconds
+    tree = work.tree * voltage**2 * clock * (running + (seconds - running) * chip.clock.gated_share) / seconds
     return (dynamic + tree + chip.memory.standing_power) / chip.power.regulator_efficiency + chip.power.board
 
 
@@ -182,8 +182,8 @@ def _at_cap(chip: Any, work: WorkMany, low: Array, high: Array, below: Array, ab
     return clock
 
 
-def _stretch(chip: Any, clock: Array, voltage: Array, busy: Array, leak: Array, limit: Array) -> Array:
+def _stretch(chip: Any, work: WorkMany, clock: Array, voltage: Array, busy: Array, leak: Array, limit: Array) -> Array:
     """How much longer all takes if the chip pauses to hold the limit; NaN where standing still already exceeds it."""
-    tree = event_energy(chip, voltage)["clock_cycle"] * clock * chip.clock.gated_share
+    tree = work.tree * voltage**2 * clock * chip.clock.gated_share
     floor = (chip.memory.standing_power + tree) / chip.power.regulator_efficiency + chip.power.board + leak
     return (busy - floor) / np.where(floor < limit, limit - floor, np.nan)

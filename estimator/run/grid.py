@@ -16,7 +16,7 @@ from estimator.hardware.events import count_events
 from estimator.hardware.roofline import duration, fill_cycles
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
-from estimator.hardware.swing_many import priced
+from estimator.hardware.swing_many import CYCLE, priced
 from estimator.model.architecture import Architecture
 from estimator.run.engine_kernels import Batch
 from estimator.run.entry import Asked
@@ -100,11 +100,10 @@ def _together(rows: Sequence[dict[str, Any]], many: int, profile: Profile) -> Wo
     def table(name: str) -> Array:
         return np.array([np.broadcast_to(count * row.get(name, 0.0), many) for row, count in zip(rows, launches)])
 
-    events: dict[str, Any] = {}
-    for row, count in zip(rows, launches):
-        for name, number in row["events"].items():
-            events[name] = events.get(name, 0.0) + count * number
     elsewhere = np.maximum(table("memory_seconds"), table("link_seconds"))
-    parts = [(1.0, *energy(row["events"])) for row in rows]
-    swings = (np.array([np.broadcast_to(count * part, many) for part, count in zip(column, launches)]) for column in zip(*parts))
-    return WorkMany(table("cycles"), elsewhere, table("overhead"), table("interval"), events, *swings)
+    parts = ((*energy(row["events"]), 1.0) for row in rows)
+    fixed, capacitance, times = (
+        np.array([np.broadcast_to(count * part, many) for part, count in zip(column, launches)]) for column in zip(*parts)
+    )
+    gaps = table("overhead"), table("interval")
+    return WorkMany(table("cycles"), elsewhere, *gaps, fixed, capacitance, np.broadcast_to(energy(CYCLE)[1], many), times)

@@ -14,13 +14,13 @@ import numpy as np
 
 from estimator.errors import EstimatorError
 from estimator.hardware.demand import Demand
-from estimator.hardware.events import each_event, event_energy
+from estimator.hardware.events import each_event
 from estimator.hardware.operating_point import Load
 from estimator.hardware.power_many import idle_power_many
 from estimator.hardware.roofline import PASSAGES, core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
-from estimator.hardware.settle_many import COLUMNS, SWINGS, PointMany, WorkMany, settle_phases
-from estimator.hardware.swing_many import priced
+from estimator.hardware.settle_many import COLUMNS, LAUNCHES, PointMany, WorkMany, settle_phases
+from estimator.hardware.swing_many import CYCLE, Pricing, priced
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
 from estimator.run.meter import Meter
@@ -168,7 +168,8 @@ def price_many(bases: Sequence[Basis], sampler: Sampler, size: int) -> dict[str,
         energy, time = energy + basis.devices * point.power * point.seconds, time + point.seconds
     hidden = [replace(basis, loads=basis.hidden) for basis in bases if _launched(basis.hidden)]
     for basis, work, point in _settled(hidden, chip, stack, size):
-        energy = energy + basis.devices * _switching(work, chip, point.voltage) / chip.power.regulator_efficiency
+        fixed, capacitance = work.energy  # only what switches: all else goes on beside
+        energy = energy + basis.devices * (fixed + capacitance * point.voltage**2) / chip.power.regulator_efficiency
     return {"energy": energy, "time": time, "power": energy / time}
 
 
@@ -178,42 +179,27 @@ def _launched(loads: Sequence[Load]) -> bool:
 
 def _settled(bases: Sequence[Basis], chip: Any, stack: Any, size: int) -> Iterator[tuple[Basis, WorkMany, PointMany]]:
     """Each phase with its work and its operating point."""
-    works = [_work(basis, chip, stack, size) for basis in bases]
+    energy = priced(chip)
+    works = [_work(basis, chip, stack, energy, size) for basis in bases]
     return zip(bases, works, settle_phases(chip, works) if works else ())
 
 
-def _switching(work: WorkMany, chip: Any, voltage: Any) -> Array:
-    """Joules that only the switching of a phase takes."""
-    prices = event_energy(chip, voltage)
-    return sum((count * prices[event] for event, count in work.events.items()), np.zeros(len(voltage)))
-
-
-def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
+def _work(basis: Basis, chip: Any, stack: Any, energy: Pricing, size: int) -> WorkMany:
     """The demands of a phase on sampled chips, under sampled stacks."""
     alike: dict[tuple[str, Demand], float] = {}  # kernels of one kind with one demand are one kernel, launched more often
     for kind, demand, load in zip(basis.kinds, basis.demands, basis.loads):
         alike[kind, demand] = alike.get((kind, demand), 0.0) + load.launches
-    events: dict[str, Any] = {}
-    columns: Any = np.empty((len(COLUMNS) + len(SWINGS), len(alike), size))
-    energy = priced(chip)
+    names = COLUMNS if chip.power.limiter_response is None else (*COLUMNS, LAUNCHES)
+    columns: Any = np.empty((len(names), len(alike), size))
     for index, ((kind, stated), count) in enumerate(alike.items()):
         demand = replace(stated, **_slowed(stated, kind, basis.stack, _terms(kind, stack, basis.sequences)))
-        own: dict[str, Any] = {}
+        events: dict[str, Any] = {}
         for _, event, number in each_event(demand, chip):
-            own[event] = own.get(event, 0.0) + number
-        for event, number in own.items():
-            events[event] = events.get(event, 0.0) + count * number
-        parts: tuple[Any, ...] = (
-            _cycles(demand, chip),
-            _elsewhere(demand, chip),
-            demand.exposed * demand.overhead,
-            demand.exposed * demand.interval,
-            1.0,
-            *energy(own),
-        )
-        for column, part in zip(columns, parts):
+            events[event] = events.get(event, 0.0) + number
+        gaps = demand.exposed * demand.overhead, demand.exposed * demand.interval
+        for column, part in zip(columns, (_cycles(demand, chip), _elsewhere(demand, chip), *gaps, *energy(events), 1.0)):
             column[index] = count * part
-    return WorkMany(**dict(zip((*COLUMNS, *SWINGS), columns)), events=events)
+    return WorkMany(**dict(zip(names, columns)), tree=np.broadcast_to(energy(CYCLE)[1], size))
 
 
 def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:

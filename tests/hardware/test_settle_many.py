@@ -10,6 +10,7 @@ from pytest import approx
 from estimator.hardware.catalogue import load_profile
 from estimator.hardware.settle_many import PointMany, WorkMany, settle_many, settle_phases
 from estimator.hardware.some_samples import SomeSamples
+from estimator.hardware.swing_many import CYCLE, priced
 from estimator.run.uncertainty_samples import Sampled, Sampler
 
 SAMPLES = 128
@@ -27,7 +28,11 @@ def chip():
 def work(kernels, adders=2e17):
     """Kernels of so many milliseconds at 1.5 GHz: from none, which idles, to what no cap lets run at full clock."""
     seconds = 1e-3 * np.array(kernels)[:, None] * np.ones(SAMPLES)
-    return WorkMany(1.5e9 * seconds, seconds / 2, 0 * seconds, 0 * seconds, {"full_adder": adders * seconds.sum(axis=0)})
+    energy = priced(PROFILE)
+    _, capacitance = energy({"full_adder": adders * seconds})
+    return WorkMany(
+        1.5e9 * seconds, seconds / 2, 0 * seconds, 0 * seconds, 0 * seconds, capacitance, np.broadcast_to(energy(CYCLE)[1], SAMPLES)
+    )
 
 
 def assert_alike(found, alone):

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from estimator.hardware.power_many import idle_power_many
-from estimator.hardware.settle_many import WorkMany, settle_many
+from estimator.hardware.settle_many import COLUMNS, WorkMany, settle_many
+from estimator.hardware.swing_many import CYCLE, priced
 from estimator.quantity import Quantity
 from estimator.run.uncertainty_propagation import bases_of, price_many, quantities_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
@@ -74,7 +75,8 @@ def phase_figures(prediction: Prediction, seconds: float | None) -> Callable[[Ma
     def moved(values: Mapping[str, Any], size: int) -> Figures:
         sampler = Given(quantities, values)
         found = price_many(bases, sampler, size)
-        power = settle_many(Sampled(bases[0].profile, "hardware", sampler), _spread(given, size)).power if given else found["power"]
+        chip = Sampled(bases[0].profile, "hardware", sampler)
+        power = settle_many(chip, _spread(given, chip, size)).power if given else found["power"]
         return {"time": found["time"], "energy": found["energy"], "energy_given_time": power}
 
     stated = {
@@ -88,19 +90,22 @@ def phase_figures(prediction: Prediction, seconds: float | None) -> Callable[[Ma
     }
 
 
-def _given(prediction: Prediction, seconds: float) -> WorkMany:
-    """The same switching events in the measured time: `Prediction.energy_in` for arrays."""
+Switched = tuple[float, float, dict[str, float]]
+
+
+def _given(prediction: Prediction, seconds: float) -> Switched:
+    """What switches in the measured time, and the parts of it in which kernels run and in which anything does (s)."""
     counts, share = merged(prediction.phases, prediction.profile, prediction.devices)
     elapsed = seconds * (prediction.units or 1.0)
     events: dict[str, float] = {}
     for (_, event), count in counts.items():
         events[event] = events.get(event, 0.0) + count
-    zero = np.zeros((1, 1))
-    return WorkMany(zero, zero + share * elapsed, zero, zero + elapsed, events)
+    return share * elapsed, elapsed, events
 
 
-def _spread(work: WorkMany, size: int) -> WorkMany:
-    cycles, memory, overhead, interval = (
-        np.broadcast_to(part, (1, size)) for part in (work.cycles, work.memory_seconds, work.overhead, work.interval)
-    )
-    return WorkMany(cycles, memory, overhead, interval, work.events)
+def _spread(given: Switched, chip: Any, size: int) -> WorkMany:
+    """The same for many chips: `Prediction.energy_in` for arrays."""
+    running, elapsed, events = given
+    energy = priced(chip)
+    columns = zip(COLUMNS, (0.0, running, 0.0, elapsed, *energy(events)))
+    return WorkMany(**{name: np.broadcast_to(part, (1, size)) for name, part in columns}, tree=np.broadcast_to(energy(CYCLE)[1], size))
