@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
 from estimator.validation.metered import Metered
 from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.training_stages import in_a_row, stages_of
 
 STATED = (
     "batch",
@@ -56,10 +58,14 @@ def predict(row: Row) -> Metered:
         raise NotPredicted("the number of tokens or samples is not published")
     if row.number("params_b", 0.0) <= 0:
         raise NotPredicted("neither the architecture nor the number of parameters is published")
-    how, profile = known_of(name), profile_of(row)
-    model, share = architecture_for(name, row.number("active_params_b", row.number("params_b")))
+    return in_a_row([_stage(row, name, how, tokens) for how, tokens in stages_of(known_of(name), tokens)])
+
+
+def _stage(row: Row, name: str, how: Mapping[str, Any], tokens: float) -> Metered:
+    grown = how.get("billions")
+    model, share = architecture_for("" if grown else name, grown or row.number("active_params_b", row.number("params_b")))
     devices = int(row.number("n_gpus", how["devices"]))
-    return _run(row, shape_of(model), how, profile, devices, tokens * share)
+    return _run(row, shape_of(model), how, profile_of(row), devices, tokens * share)
 
 
 def architecture_for(name: str, billions: float) -> tuple[Architecture, float]:
@@ -127,8 +133,8 @@ def _published(how: Mapping[str, Any], devices: int) -> Parallel | None:
     """The degrees of parallelism that were published."""
     if "layout" not in how:
         return None
-    degrees = {name: how["layout"].get(name, 1) for name in ("tensor", "pipeline")}
-    data = max(devices // (degrees["tensor"] * degrees["pipeline"]), 1)
+    degrees = {name: how["layout"].get(name, 1) for name in ("tensor", "pipeline", "sequence")}
+    data = max(devices // prod(degrees.values()), 1)
     return Parallel(**degrees, data=data, expert=how["layout"].get("expert", 1))
 
 
