@@ -58,8 +58,8 @@ def estimate(
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`, or the path of its `.json`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
     `run`: `Inference` (default), `Serving`, `Training` (see its `stages`) or `Diffusion` (default for diffusion pipelines); `parallel`
-    spreads it over devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving", "vllm-0.5"; by default serving for generating
-    language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
+    spreads it over devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving", "vllm-0.5"; by default serving for
+    generating language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
     "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see `quantize`, which also takes a group
     size; `prune` makes a model sparse or smaller).
     `devices` of a training run without `parallel` are spread as `Parallel.best_for` finds; `cluster` and `practice` name their nodes and
