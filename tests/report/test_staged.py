@@ -69,10 +69,11 @@ def test_one_stage_is_a_run_without_stages(one):
 @given(stages, st.integers(1, 1000))
 def test_a_stage_cut_in_halves_takes_the_same(one, steps):
     halves = {name: value for name, value in one.items() if name != "tokens"} | {"steps": steps}
-    whole, cut = run(halves | {"steps": 2 * steps}), run(halves, halves)
+    whole, cut = run(halves | {"steps": 2 * steps}, facility=True), run(halves, halves, facility=True)
     for name in (*ADDED, "power", "mfu", "energy_per_token"):
         assert getattr(cut, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=0)
-    assert cut.interval(0.9) == pytest.approx(whole.interval(0.9), rel=1e-9, abs=0)
+    for of in ("energy", "time", "facility.kwh", "facility.power"):
+        assert cut.interval(0.9, of=of) == pytest.approx(whole.interval(0.9, of=of), rel=1e-9, abs=0)
 
 
 @settings(max_examples=5, deadline=None)
@@ -111,6 +112,10 @@ def test_the_report_shows_each_stage(grown):
     assert "assumed: stages follow each other without a pause" in text
     assert text.count("software stack") == 1
     assert "gpt2-large" in grown._repr_html_()
+
+
+def test_the_explanation_says_in_which_stage_its_kernel_is(grown):
+    assert "in the phase backward, the largest part in stage small" in " ".join(grown.explain().split())
 
 
 def test_power_over_the_run_goes_through_the_stages(grown):
