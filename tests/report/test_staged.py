@@ -147,3 +147,14 @@ def test_errors_say_which_stage_they_are_about():
         run({"steps": 1}, {"steps": 1, "model": "gpt22"})
     with pytest.raises(InvalidSetting, match="stage '1': global_batch=9: 4 replicas"):
         run({"steps": 1, "global_batch": 9, "parallel": Parallel(data=4)})
+
+
+def test_a_layout_is_that_of_one_stage():
+    with pytest.raises(InvalidSetting, match="stages=…: each stage has a layout of its own"):
+        Parallel.best_for("gpt2", "A100", 8, 64, stages=[Stage(steps=1)])
+
+
+def test_a_search_over_hyper_parameters_repeats_all_stages():
+    once, twice = (estimate("gpt2", "A100", Training(runs=runs, stages=[Stage(steps=2), Stage(steps=3)])) for runs in (1, 2))
+    assert (once.steps, twice.steps) == (5, 10)
+    assert twice.energy == pytest.approx(2 * once.energy, rel=1e-12, abs=0)
