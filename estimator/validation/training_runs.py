@@ -1,10 +1,8 @@
 """Suite "training-runs": published runs on many devices, by tokens, model and what is known of how they were carried out."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from estimator.errors import EstimatorError, UnknownName
@@ -21,8 +19,10 @@ from estimator.run.training_parallel import run_phases
 from estimator.run.training_plan import notes_of, site_of
 from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
-from estimator.validation.metered import Metered
+from estimator.validation.metered import Metered, Unknown
 from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.training_inputs import also_assumed, facts, group_of, known_of, said_of, stated_by_row
+from estimator.validation.unknown_inputs import unknown_responses
 
 STATED = (
     "batch",
@@ -33,18 +33,6 @@ STATED = (
     "sequence_parallel",
 )  # what a publication may say; the rest is searched
 LIQUID = "hgx-h100-liquid"
-
-
-@cache
-def facts() -> dict[str, Any]:
-    """The tables of training_runs.toml."""
-    return tomllib.loads(Path(__file__).with_name("training_runs.toml").read_text(encoding="utf-8"))
-
-
-def known_of(name: str) -> dict[str, Any]:
-    """What is known of how a model was trained: the table whose `match` begins its name, over the default."""
-    found = [table for table in facts()["run"] if name.lower().startswith(table["match"])]
-    return facts()["default"] | (max(found, key=lambda table: len(table["match"])) if found else {})
 
 
 def predict(row: Row) -> Metered:
@@ -58,8 +46,17 @@ def predict(row: Row) -> Metered:
         raise NotPredicted("neither the architecture nor the number of parameters is published")
     how, profile = known_of(name), profile_of(row)
     model, share = architecture_for(name, row.number("active_params_b", row.number("params_b")))
-    devices = int(row.number("n_gpus", how["devices"]))
-    return _run(row, shape_of(model), how, profile, devices, tokens * share)
+    if row.text("n_gpus"):
+        how = stated_by_row(how, "devices", row.whole("n_gpus"))
+    if share != 1:
+        how = also_assumed(how, "model")
+
+    def priced(other: Mapping[str, Any]) -> Metered:
+        return _run(row, shape_of(model), other, profile, int(other["devices"]), tokens * share)
+
+    found = priced(how)
+    unknown = Unknown(group_of(how), said_of(how), lambda: unknown_responses(how, found, priced))
+    return replace(found, unknown=unknown)
 
 
 def architecture_for(name: str, billions: float) -> tuple[Architecture, float]:
