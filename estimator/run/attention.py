@@ -5,7 +5,7 @@ block, so a block that a mask cuts is computed whole.
 """
 
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, log2, prod
 
 from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
@@ -14,6 +14,7 @@ from estimator.run.stack import Stack
 from estimator.run.tiling import Tiling
 
 HEAD_STEP = 32  # exact: head sizes are padded to a multiple of it
+WARP, LANES = "warp", "lanes"  # "instructions" of an attention kernel: those that Ampere's tensor units had, or none of tensor units
 BLOCK = 128  # exact: keys in a block, and query rows in a tile, of FlashAttention-2 and -3
 
 
@@ -66,13 +67,32 @@ def attention_tiling(kernel: Kernel, work: Work, width: float, profile: Profile)
     pairs = blocks.computed * sum(p.batch * p.executed * p.m * p.n * p.k for p in work.products)
     # a tile waits for its first operands, and again from the first scores through their softmax to the last product
     rounds = 2 * max(1.0, blocks.tiles / profile.die.multiprocessors)
-    slots = pairs * blocks.rows * _head_padding(kernel) / _narrow_share(kernel, profile)
+    slots = pairs * blocks.rows * head_padding(kernel) / _narrow_share(kernel, profile)
     return Tiling(slots, max(moved, width * pairs / blocks.tile), moved, rounds)
 
 
-def _head_padding(kernel: Kernel) -> float:
+def instructions_of(kernel: Kernel) -> str:
+    """`WARP` or `LANES` for a kernel that an engine falls back to; empty for the one that is written for the chip."""
+    return str(kernel.signatures[0].get("instructions", ""))
+
+
+def lanes_l2_bytes(kernel: Kernel, work: Work) -> float:
+    """Bytes from L2 of attention on the vector lanes: a block of threads for each query head, so all of them read its keys and values."""
+    signature = kernel.signatures[0]
+    key, value = signature["key"], signature["value"]
+    group = prod(signature["query"].shape[:-2]) / prod(key.shape[:-2])
+    return float(work.read + work.write + (group - 1) * (key.bytes + value.bytes))
+
+
+def head_padding(kernel: Kernel) -> float:
+    """Head size that runs ÷ head size."""
     query = kernel.signatures[0].get("query")
-    return ceil(query.shape[-1] / HEAD_STEP) * HEAD_STEP / query.shape[-1] if query is not None else 1.0
+    if query is None:
+        return 1.0
+    size = query.shape[-1]
+    if instructions_of(kernel) == WARP:  # TensorRT-LLM's fmha_v2, kernel_traits.h: the next power of two
+        return 2 ** ceil(log2(size)) / size
+    return ceil(size / HEAD_STEP) * HEAD_STEP / size
 
 
 def _narrow_share(kernel: Kernel, profile: Profile) -> float:
@@ -80,7 +100,7 @@ def _narrow_share(kernel: Kernel, profile: Profile) -> float:
     return 1.0 if share is None else float(share)
 
 
-def slots_for_each(profile: Profile, number_format: str, stack: Stack) -> float:
-    """Slots of the tensor units for each one that the stack's attention kernel fills, where its instructions are an older generation's."""
-    older = stack.attention_fma_per_clock
+def slots_for_each(kernel: Kernel, profile: Profile, number_format: str, stack: Stack) -> float:
+    """Slots of the tensor units for each one that an attention kernel fills, where its instructions are an older generation's."""
+    older = stack.warp_attention_fma_per_clock if instructions_of(kernel) == WARP else stack.attention_fma_per_clock
     return 1.0 if older is None else max(1.0, rate(profile, "tensor", number_format) / older)

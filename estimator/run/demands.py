@@ -10,12 +10,22 @@ from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
-from estimator.run.attention import WHOLE, attention_blocks, attention_tiling, slots_for_each
+from estimator.run.attention import (
+    LANES,
+    WARP,
+    WHOLE,
+    attention_blocks,
+    attention_tiling,
+    head_padding,
+    instructions_of,
+    lanes_l2_bytes,
+    slots_for_each,
+)
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.recurrence import serial_rounds
-from estimator.run.stack import ROW_PASS, Stack, efficiency_class, matrix_format, streamed_share, terms
+from estimator.run.stack import ROW_PASS, SCALAR_PASS, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
@@ -24,6 +34,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     work = work_of(kernel) if known is None else known
     if is_depthwise(kernel):
         return _depthwise(kernel, work, profile, stack)
+    if kernel.kind == "attention" and instructions_of(kernel) == LANES:
+        return _lane_attention(kernel, work, profile, stack)
     unit, number_format = matrix_unit(matrix_format(kernel, stack), profile)
     tiling = _matrix_traffic(kernel, work, unit, number_format, profile)
     serial = serial_rounds(kernel, profile)
@@ -39,11 +51,12 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     fused = kernel.kind == "attention" and bool(work.products)
     blocks = attention_blocks(kernel, work, profile) if fused else WHOLE
     macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
+    wider = head_padding(kernel) if fused else 1.0
     placing = addressing_ops(kernel, stack)
     return Demand(
         macs=macs,
-        mac_slots=tiling.slots * (slots_for_each(profile, number_format, stack) if fused and unit == "tensor" else 1.0),
-        mac_padding=max(macs * (blocks.rows - 1), tiling.filled - macs),
+        mac_slots=tiling.slots * (slots_for_each(kernel, profile, number_format, stack) if fused and unit == "tensor" else 1.0),
+        mac_padding=max(macs * (blocks.rows * wider - 1), tiling.filled - macs),
         mac_format=number_format,
         unit=unit,
         vector_ops=work.vector_flop * scores + promoted + placing,
@@ -60,7 +73,10 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
 def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
     kind = efficiency_class(kernel)
     found = terms(kind, stack)
-    return found | {"memory_share": streamed_share(stack.row_pass_rate, profile)} if kind == ROW_PASS else found
+    if kernel.kind == "attention" and instructions_of(kernel) == WARP and stack.warp_softmax_overlap is not None:
+        found["overlap"] = stack.warp_softmax_overlap
+    rate_of = {ROW_PASS: stack.row_pass_rate, SCALAR_PASS: stack.scalar_pass_rate}.get(kind)
+    return found if rate_of is None else found | {"memory_share": streamed_share(rate_of, profile)}
 
 
 def promotions(kernel: Kernel) -> float:
@@ -81,6 +97,24 @@ def _depthwise(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> De
         vector_format=lane_format(kernel.format),
         l2_bytes=depthwise_l2_bytes(kernel, work),
         memory_bytes=work.read + work.write - resident_bytes(kernel, work, profile, stack),
+        **terms(efficiency_class(kernel), stack),
+    )
+
+
+def _lane_attention(kernel: Kernel, work: Work, profile: Profile, stack: Stack) -> Demand:
+    """Attention on the vector lanes, which wait for loads and for sums over threads around each multiply-add."""
+    macs = work.tensor_flop / 2
+    unit_format = lane_format(kernel.format)
+    return Demand(
+        macs=macs,
+        mac_slots=macs * (stack.lane_attention_slots or 1.0),
+        mac_format=unit_format,
+        unit="vector",
+        vector_ops=work.vector_flop,
+        special_ops=work.special_flop,
+        vector_format=unit_format,
+        l2_bytes=lanes_l2_bytes(kernel, work),
+        memory_bytes=work.read + work.write,
         **terms(efficiency_class(kernel), stack),
     )
 

@@ -72,6 +72,14 @@ def plan(subject: Architecture | Trace, run: Run, profile: Profile, stack: Stack
     return _inference(subject, run, profile, stack)
 
 
+def usual_stack(subject: Architecture | Trace, run: Run) -> str:
+    """The software that a run has unless another one is named."""
+    if isinstance(run, Diffusion):
+        return "pipeline"
+    generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
+    return "serving" if generates and not isinstance(run, Training) else "eager"
+
+
 def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
     _check_step(trace, run)
     kernels = trace.kernels(stack.fusion)

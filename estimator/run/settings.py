@@ -46,8 +46,8 @@ class Inference:
 
 
 def describe(run: Any, without: Collection[str] = ()) -> dict[str, object]:
-    """The settings as plain data for reports and JSON, `without` those that do not apply to the model."""
-    values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in without}
+    """The settings as plain data for reports and JSON, `without` those that do not apply to the model; stages have their own."""
+    values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in (*without, "stages")}
     return {"kind": type(run).__name__} | {
         name: value if isinstance(value, (int, float, str, type(None))) else _plain(value) for name, value in values.items()
     }

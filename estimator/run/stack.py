@@ -50,8 +50,12 @@ class Stack(Section):
     copy_memory_share: Number
     group_pass_memory_share: Number
     row_pass_rate: BytePerClock
+    scalar_pass_rate: BytePerClock | None = None
     recurrence_memory_share: Number
     attention_fma_per_clock: Number | None = None
+    warp_attention_fma_per_clock: Number | None = None
+    warp_softmax_overlap: Number | None = None
+    lane_attention_slots: Number | None = None
     element_ops: Number | None = None
     strided_element_ops: Number | None = None
     pixel_seconds: Second | None = None
@@ -64,6 +68,7 @@ EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
 ROW_PASS = "row pass"  # passes over the rows of experts, a block of threads for each row
+SCALAR_PASS = "scalar pass"  # passes that load one element a thread
 SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
 MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", "recurrence", GROUP_PASS)}
 
@@ -88,7 +93,7 @@ def streamed_share(rate: float, profile: Profile) -> float:
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets.
 
-    The memory share of row passes and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
+    The memory share of row and scalar passes and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
     """
     if kind == IDLE:
         return {}
@@ -107,8 +112,8 @@ def _interval(kind: str, stack: Stack) -> float:
 
 
 def _memory_share(kind: str, stack: Stack) -> Any:
-    if kind == ROW_PASS:
-        return stack.row_pass_rate
+    if kind in (ROW_PASS, SCALAR_PASS):
+        return stack.row_pass_rate if kind == ROW_PASS else stack.scalar_pass_rate
     if kind == EXPERTS and stack.engine is not None:
         return stack.engine.expert_load_rate
     share = MEMORY_SHARES.get(kind)

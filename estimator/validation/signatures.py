@@ -8,6 +8,7 @@ from estimator.run.stack import GROUP_PASS, ROW_PASS
 from estimator.validation.hardware import profile_of
 from estimator.validation.routing import rows_by_expert
 from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.tensorrt_llm import fallback, is_tensorrt_llm, scale_search
 
 Kernels = tuple[Kernel, ...]
 FORMATS = {
@@ -73,7 +74,9 @@ def gemm(row: Row) -> Kernels:
     """A linear layer without bias: m × k times k × n, its bf16 input converted first where the product is narrower."""
     format_of(row)
     m, n, k, precision = row.whole("m"), row.whole("n"), row.whole("k"), precision_of(row)
-    return (*quantised(m, k, precision), product(m, n, k, precision))
+    # its benchmark states no scale of the input, so TensorRT-LLM's linear layer searches one in every call
+    searched = (scale_search(m, k),) if precision == "fp8" and is_tensorrt_llm(row) else ()
+    return (*searched, *quantised(m, k, precision), product(m, n, k, precision))
 
 
 def matmul(row: Row) -> Kernels:
@@ -83,11 +86,23 @@ def matmul(row: Row) -> Kernels:
 
 
 def attention_kernel(
-    query: TensorSpec, key: TensorSpec, value: TensorSpec, causal: bool, window: int | None, number_format: str, **rest
+    query: TensorSpec,
+    key: TensorSpec,
+    value: TensorSpec,
+    causal: bool,
+    window: int | None,
+    number_format: str,
+    instructions: str = "",
+    **rest,
 ) -> Kernel:
-    """Fused attention of `query` on `key` and `value`, computed in `number_format`; the output is bf16 where that is narrower."""
+    """Fused attention of `query` on `key` and `value`, computed in `number_format`; the output is bf16 where that is narrower.
+
+    `instructions` of a kernel that is not written for the chip: see `estimator.run.attention`.
+    """
+    older = {"instructions": instructions} if instructions else {}
     arguments = {
         "query": query, "key": key, "value": value, "mask": None, "dropout": 0.0, "causal": causal, "scale": None, "window": window,
+        **older,
     }  # fmt: skip
     out = TensorSpec((*query.shape[:-1], value.shape[-1]), "bf16" if number_format.startswith("fp8") else number_format)
     return kernel("est.attention", "attention", arguments, (out,), number_format, **rest)
@@ -108,7 +123,8 @@ def attention(row: Row) -> Kernels:
     query = TensorSpec((batch, heads, new, size), FORMATS[compute])
     key = TensorSpec((batch, row.whole("num_kv_heads", heads), keys, size), FORMATS[cache or compute])
     window = round(row.number("window", 0.0)) or None
-    kernel = attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute])
+    instructions = fallback(row, heads, key.shape[1], size)
+    kernel = attention_kernel(query, key, key, row.text("task") != "encoder_attention", window, FORMATS[compute], instructions)
     return (_preprocessed(query, key), kernel) if row.text("kernel_source") == "torch_flow" and not decodes else (kernel,)
 
 
@@ -192,6 +208,8 @@ def _pointwise(op: str, read: TensorSpec, written: TensorSpec) -> Kernel:
 def quantise(row: Row) -> Kernels:
     """From bf16 to fp8: the largest magnitude of the matrix, or scaling with a known one."""
     matrix = TensorSpec((row.whole("m"), row.whole("k")), "bf16")
+    if row.text("task") == "computescale" and is_tensorrt_llm(row):
+        return (scale_search(*matrix.shape),)
     if row.text("task") == "computescale":
         return (kernel("aten.amax", "reduction", {"self": matrix}, (TensorSpec((1,), "bf16"),), "bf16"),)
     return (_pointwise("aten.mul", matrix, TensorSpec(matrix.shape, "fp8_e4m3")),)
