@@ -35,9 +35,9 @@ def stated_by_row(how: Mapping[str, Any], name: str, value: Any) -> dict[str, An
     return {**how, name: value, "assumed": {key: one for key, one in how["assumed"].items() if key != name}}
 
 
-def also_assumed(how: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The same with an input assumed that the model, not its table, leaves open."""
-    return {**how, "assumed": {**how["assumed"], name: facts()["approximated"][name]}}
+def with_stand_in(how: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The same where a dense decoder stands for a model of this `kind`, "dense" or "experts"."""
+    return {**how, "assumed": {**how["assumed"], "model": facts()["approximated"][kind]}}
 
 
 def group_of(how: Mapping[str, Any]) -> str:
@@ -59,5 +59,6 @@ def said_of(how: Mapping[str, Any]) -> tuple[str, ...]:
             said.append(f"practice {how[name]} (or {', '.join(one['others'])})")
         elif name != STALLS:
             found = quantity_of(how, name)
-            said.append(f"{name} {found:g} ({found.low:g} to {found.high:g})")
+            value = f"{name} {found:g} (" if name in how else f"{name} ("
+            said.append(f"{value}{found.low:g} to {found.high:g}{'' if name in how else ' times'})")
     return tuple(said)

@@ -16,12 +16,12 @@ from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_memory import memory_of
 from estimator.run.training_parallel import run_phases
-from estimator.run.training_plan import notes_of, site_of
+from estimator.run.training_plan import notes_of, site_of, utilization
 from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
 from estimator.validation.metered import Metered, Unknown
 from estimator.validation.rows import NotPredicted, Row
-from estimator.validation.training_inputs import also_assumed, facts, group_of, known_of, said_of, stated_by_row
+from estimator.validation.training_inputs import PUBLISHED, facts, group_of, known_of, said_of, stated_by_row, with_stand_in
 from estimator.validation.unknown_inputs import unknown_responses
 
 STATED = (
@@ -49,13 +49,13 @@ def predict(row: Row) -> Metered:
     if row.text("n_gpus"):
         how = stated_by_row(how, "devices", row.whole("n_gpus"))
     if share != 1:
-        how = also_assumed(how, "model")
+        how = with_stand_in(how, "experts" if row.number("active_params_b", 0.0) < row.number("params_b") else "dense")
 
     def priced(other: Mapping[str, Any]) -> Metered:
         return _run(row, shape_of(model), other, profile, int(other["devices"]), tokens * share)
 
     found = priced(how)
-    unknown = Unknown(group_of(how), said_of(how), lambda: unknown_responses(how, found, priced))
+    unknown = Unknown(group_of(how), said_of(how), cache(lambda: unknown_responses(how, found, priced)))
     return replace(found, unknown=unknown)
 
 
@@ -94,7 +94,8 @@ def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devic
     phases = run_phases(shape, run, site)
     notes = notes_of(shape, run, site, memory_of(shape, run, site))
     clocks = 1.0 if row.text("time_s_per_unit") else float(devices)
-    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes))
+    used = utilization(phases, site, run.precision or shape.model.format)
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes), used)
 
 
 def _site(profile: Profile, practice: str, devices: int) -> Site:
@@ -170,4 +171,5 @@ def _node(row: Row) -> Metered:
     )
     site = replace(_site(profile, known["practice"], devices), parallel=Parallel(data=data, **degrees))
     phases = run_phases(shape, run, site)
-    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices))
+    used = utilization(phases, site, run.precision or shape.model.format)
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), mfu=used, unknown=Unknown(PUBLISHED))
