@@ -12,16 +12,14 @@ from estimator.hardware.catalogue import load_profile
 from estimator.hardware.cluster import Cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
-from estimator.model.published import EXPERTS_ALONE, stored
 from estimator.model.trace import Trace
-from estimator.model.transform import SKIP, quantize, route
-from estimator.model.transform.schemes import scheme
+from estimator.model.transform import route
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
 from estimator.report.staged import combined
 from estimator.run.diffusion import Diffusion
 from estimator.run.facility import Facility
-from estimator.run.formats import multiplies
+from estimator.run.packed import packed
 from estimator.run.parallel import Parallel
 from estimator.run.placement import check_unplaced, of_all_stages, placed, with_facility
 from estimator.run.plan import Run, plan, plan_training, usual_stack
@@ -77,15 +75,14 @@ def estimate(
         shared = of_all_stages(run.stages, profile, parallel, devices, cluster, practice)
         shared |= {"stack": stack, "weights": weights, "routing": routing, "max_positions": max_positions, "facility": facility}
         return combined(_each(model, profile, run, inputs, parallel, devices, shared), run)
-    if isinstance(model, str):
-        model, named = stored(model)
-        weights = weights if weights is not None or isinstance(run, Training) else named
     subject = _routed(model, routing) if isinstance(model, str) else route(_resolve(model, run or Inference(), inputs), routing)
     if max_positions is not None:
         subject = _stretched(subject, max_positions)
     run = _settled(run, subject)
-    if weights is not None:
-        subject = _quantized(subject, weights, run, profile)
+    if not isinstance(run, Training):
+        subject = packed(subject, weights, profile)
+    elif weights is not None:
+        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
     software = load_stack(stack or usual_stack(subject, run))
     if isinstance(run, Training) and isinstance(subject, Architecture):
         run, site = placed(subject, run, profile, stack, parallel, devices, cluster, practice)
@@ -217,14 +214,6 @@ def _resolve(model: Any, run: Run, inputs: Any) -> Architecture | Trace:
             "estimate(model, inputs=(torch.empty(32, 784, device='meta'),))"
         )
     raise InvalidSetting(f"model={model!r}: expected an architecture name, a torch.nn.Module, a Hugging Face configuration or a Trace")
-
-
-def _quantized(subject: Architecture | Trace, weights: str, run: Run, profile: Profile) -> Architecture | Trace:
-    """Packed weights; activations are narrowed too where the scheme does so and the chip multiplies them as they are."""
-    if isinstance(run, Training):
-        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
-    native = multiplies(scheme(weights).activation, profile)
-    return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
 
 
 def _stored_trace(path: Path) -> Trace:

@@ -12,6 +12,7 @@ from estimator.errors import InvalidSetting
 from estimator.hardware.cluster import list_clusters
 from estimator.run.diffusion import Diffusion
 from estimator.run.parallel import DEGREES, Parallel
+from estimator.run.pictures import PICTURES
 from estimator.run.practice import list_practices
 from estimator.run.serving import Serving
 from estimator.run.settings import OPTIMIZERS, Inference, Training
@@ -62,6 +63,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--cached-tokens", type=int, metavar="N", help="prompt tokens found in a prefix cache (default: 0)")
     add("--requests", type=int, metavar="N", help="how often it is all repeated (default: 1)")
     add("--audio-seconds", type=float, metavar="S", help="of sound that a speech model hears, for each sample")
+    _add_picture_options(add)
     add("--max-positions", type=int, metavar="N", help="of a model that was stretched to longer sequences (default: as published)")
     add("--weights", metavar="FORMAT", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4 (default: as the model is)")
     add = parser.add_argument_group("serving").add_argument
@@ -74,7 +76,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--diffuse", action="store_true", help="make images or videos: with --batch, --steps, --requests and these")
     add("--height", type=int, metavar="N", help="pixels (default: what the model was made for, as of all these)")
     add("--width", type=int, metavar="N", help="pixels")
-    add("--frames", type=int, metavar="N", help="of a video")
+    add("--frames", type=int, metavar="N", help="of a video, made or looked at")
     add("--passes", type=int, metavar="N", help="of the denoiser in a step: 2 with guidance, 1 without")
     add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
@@ -113,13 +115,19 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     add("--facility", metavar="PLACE", help="add what stands around the devices: average, hyperscale, laboratory or wall")
 
 
-INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "audio_seconds")
+def _add_picture_options(add: Any) -> None:
+    add("--images", type=int, metavar="N", help="pictures, or videos of several --frames, in each prompt; also with --serve (default: 0)")
+    add("--image-height", type=int, metavar="N", help=f"pixels (default: {Inference.image_height})")
+    add("--image-width", type=int, metavar="N", help=f"pixels (default: {Inference.image_width})")
+
+
+INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "audio_seconds", *PICTURES)
 TRAINING = (
     "batch", "steps", "epochs", "samples", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute",
     "sequence_parallel", "schedule", "sharding", "trainable", "rank", "stage", "stages",
 )  # fmt: skip
 PLACES = ("devices", "cluster", "practice", "facility")
-SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests")
+SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests", *PICTURES)
 
 
 DIFFUSION = ("batch", "steps", "height", "width", "frames", "passes", "requests")

@@ -12,6 +12,7 @@ from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
 from estimator.run.phase import origin_of
+from estimator.run.pictures import unshown
 from estimator.run.plan import Plan, Run
 from estimator.run.settings import SHAPES, describe
 from estimator.run.speech import is_speech
@@ -30,7 +31,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profi
         model=subject.name,
         hardware=profile.name,
         stack=stack.name,
-        run=describe(run, without=_unused(subject)),
+        run=describe(run, without=_unused(subject) | unshown(run)),
         phases=tuple(plan.phases),
         tokens=plan.tokens,
         samples=plan.samples,
