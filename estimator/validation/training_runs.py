@@ -1,11 +1,9 @@
 """Suite "training-runs": published runs on many devices, by tokens, model and what is known of how they were carried out."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from estimator.errors import EstimatorError, UnknownName
@@ -19,12 +17,14 @@ from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_memory import memory_of
 from estimator.run.training_parallel import run_phases
-from estimator.run.training_plan import notes_of, site_of
+from estimator.run.training_plan import notes_of, site_of, utilization
 from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
-from estimator.validation.metered import Metered
+from estimator.validation.metered import Metered, Unknown
 from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.training_inputs import PUBLISHED, facts, group_of, known_of, said_of, stated_by_row, with_stand_in
 from estimator.validation.training_stages import in_a_row, stages_of
+from estimator.validation.unknown_inputs import unknown_responses
 
 STATED = (
     "batch",
@@ -37,18 +37,6 @@ STATED = (
 LIQUID = "hgx-h100-liquid"
 
 
-@cache
-def facts() -> dict[str, Any]:
-    """The tables of training_runs.toml."""
-    return tomllib.loads(Path(__file__).with_name("training_runs.toml").read_text(encoding="utf-8"))
-
-
-def known_of(name: str) -> dict[str, Any]:
-    """What is known of how a model was trained: the table whose `match` begins its name, over the default."""
-    found = [table for table in facts()["run"] if name.lower().startswith(table["match"])]
-    return facts()["default"] | (max(found, key=lambda table: len(table["match"])) if found else {})
-
-
 def predict(row: Row) -> Metered:
     """Energy and time of a published run, its layout as published or searched, its losses those of its software's practice."""
     if "mlperf" in row.file:
@@ -58,14 +46,27 @@ def predict(row: Row) -> Metered:
         raise NotPredicted("the number of tokens or samples is not published")
     if row.number("params_b", 0.0) <= 0:
         raise NotPredicted("neither the architecture nor the number of parameters is published")
-    return in_a_row([_stage(row, name, how, tokens) for how, tokens in stages_of(known_of(name), tokens)])
+    how, profile, active = known_of(name), profile_of(row), row.number("active_params_b", row.number("params_b"))
+    if row.text("n_gpus"):
+        how = stated_by_row(how, "devices", row.whole("n_gpus"))
+    if any(_model(name, one, active)[1] != 1 for one, _ in stages_of(how, tokens)):
+        how = with_stand_in(how, "experts" if active < row.number("params_b") else "dense")
+
+    def priced(other: Mapping[str, Any]) -> Metered:
+        return in_a_row([_stage(row, one, profile, *_model(name, one, active), part) for one, part in stages_of(other, tokens)])
+
+    found = priced(how)
+    unknown = Unknown(group_of(how), said_of(how), cache(lambda: unknown_responses(how, found, priced)))
+    return replace(found, unknown=unknown)
 
 
-def _stage(row: Row, name: str, how: Mapping[str, Any], tokens: float) -> Metered:
-    grown = how.get("billions")
-    model, share = architecture_for("" if grown else name, grown or row.number("active_params_b", row.number("params_b")))
-    devices = int(row.number("n_gpus", how["devices"]))
-    return _run(row, shape_of(model), how, profile_of(row), devices, tokens * share)
+def _model(name: str, how: Mapping[str, Any], billions: float) -> tuple[Architecture, float]:
+    """What `architecture_for` finds for a stage, in which a model that grows has a size of its own."""
+    return architecture_for("" if "billions" in how else name, how.get("billions", billions))
+
+
+def _stage(row: Row, how: Mapping[str, Any], profile: Profile, model: Architecture, share: float, tokens: float) -> Metered:
+    return _run(row, shape_of(model), how, profile, int(how["devices"]), tokens * share)
 
 
 def architecture_for(name: str, billions: float) -> tuple[Architecture, float]:
@@ -103,7 +104,8 @@ def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devic
     phases = run_phases(shape, run, site)
     notes = notes_of(shape, run, site, memory_of(shape, run, site))
     clocks = 1.0 if row.text("time_s_per_unit") else float(devices)
-    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes))
+    used = utilization(phases, site, run.precision or shape.model.format)
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes), used)
 
 
 def _site(profile: Profile, practice: str, devices: int) -> Site:
@@ -179,4 +181,5 @@ def _node(row: Row) -> Metered:
     )
     site = replace(_site(profile, known["practice"], devices), parallel=Parallel(data=data, **degrees))
     phases = run_phases(shape, run, site)
-    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices))
+    used = utilization(phases, site, run.precision or shape.model.format)
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), mfu=used, unknown=Unknown(PUBLISHED))

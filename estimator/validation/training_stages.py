@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from estimator.run.training_plan import useful_flop
 from estimator.validation.metered import Metered
 
 
@@ -25,4 +26,6 @@ def in_a_row(stages: Sequence[Metered]) -> Metered:
     notes = tuple(f"stage {name}: {note}" for name, one in named.items() for note in one.assumptions)
     whole = replace(stages[0], phases=phases, devices=max(one.devices for one in stages), clocks=1.0)
     counted = sum(one.time for one in stages if one.time)
-    return replace(whole, clocks=counted / (whole.time or counted), assumptions=tuple(dict.fromkeys(notes)))
+    flop = [useful_flop(one.phases) for one in stages]
+    used = sum(flop) / sum(done / one.mfu for done, one in zip(flop, stages) if one.mfu)
+    return replace(whole, clocks=counted / (whole.time or counted), assumptions=tuple(dict.fromkeys(notes)), mfu=used)
