@@ -74,4 +74,5 @@ def test_time_of_all_devices_is_counted_stage_by_stage():
     both = in_a_row([few, many])
     assert both.time == pytest.approx(few.time + many.time, rel=1e-9, abs=0)
     assert both.energy == pytest.approx(few.energy + many.energy, rel=1e-9, abs=0)
+    assert few.mfu >= both.mfu >= many.mfu
     assert in_a_row([few]) is few
