@@ -6,7 +6,8 @@ bias, inside_50, inside_90; the group "all" holds the whole suite. `apart`: the 
 reason, with whether the inputs of published runs were published. `coverage`: over all scored rows with an interval of their energy, how
 many they are and the shares inside.
 `caps`: rows that differ in their power limit alone, see `estimator.validation.cap_curves`.
-`rows`: every predicted row. `skipped`: sound rows without a prediction and why. `faults`: what could not be read.
+`rows`: every predicted row, of published training runs with `assumed` inputs and `mfu`. `skipped`: sound rows without a prediction and
+why. `faults`: what could not be read.
 """
 
 from collections.abc import Iterable, Sequence
