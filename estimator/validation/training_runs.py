@@ -12,10 +12,11 @@ from estimator.run.facility import Facility
 from estimator.run.layout import best_layout
 from estimator.run.meter import Meter, meter_of
 from estimator.run.parallel import Parallel
+from estimator.run.phase import repeated
 from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_memory import memory_of
-from estimator.run.training_parallel import run_phases
+from estimator.run.training_parallel import run_phases, step_phases
 from estimator.run.training_plan import notes_of, site_of, utilization
 from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
@@ -94,8 +95,14 @@ def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devic
     phases = run_phases(shape, run, site)
     notes = notes_of(shape, run, site, memory_of(shape, run, site))
     clocks = 1.0 if row.text("time_s_per_unit") else float(devices)
-    used = utilization(phases, site, run.precision or shape.model.format)
+    used = _step_utilization(shape, run, site)
     return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes), used)
+
+
+def _step_utilization(shape: Shape, run: Training, site: Site) -> float:
+    """MFU of a step, as publications state it: without what the run loses besides."""
+    phases = [repeated(phase, 1, site.parallel.devices) for phase in step_phases(shape, run, site)]
+    return utilization(phases, site, run.precision or shape.model.format)
 
 
 def _site(profile: Profile, practice: str, devices: int) -> Site:
@@ -171,5 +178,5 @@ def _node(row: Row) -> Metered:
     )
     site = replace(_site(profile, known["practice"], devices), parallel=Parallel(data=data, **degrees))
     phases = run_phases(shape, run, site)
-    used = utilization(phases, site, run.precision or shape.model.format)
+    used = _step_utilization(shape, run, site)
     return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), mfu=used, unknown=Unknown(PUBLISHED))

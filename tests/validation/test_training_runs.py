@@ -66,6 +66,15 @@ def test_hours_of_all_devices_are_compared_where_their_number_is_not_published()
     assert predicted.assumptions
 
 
+def test_a_step_of_llama_405b_uses_the_devices_as_published():
+    predicted = training_runs.predict(
+        row(model_id="Llama-3.1 405B", params_b=405, tokens=15.6e12, hardware="NVIDIA H100-SXM5-80GB", unit="run", accel_hours=30.84e6)
+    )
+    # Grattafiori et al. 2024, table 4: MFU 0.41 on 16,384 H100, tensor 8, pipeline 16, data 128
+    assert predicted.mfu == pytest.approx(0.41, rel=0.06, abs=0)
+    assert predicted.unknown.group == "inputs published"
+
+
 def test_the_scope_decides_what_stands_around_the_devices():
     scopes = {"GPU only (NVML), no PUE": 1.0, "GPU power measured on one node, x PUE": 1.2}
     found = {scope: training_runs.predict(row(**BLOOM, pue=1.2, energy_scope=scope)).meter for scope in scopes}
