@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from math import log
 from typing import Any
 
 from estimator.errors import EstimatorError, UnknownName
@@ -46,11 +47,13 @@ def predict(row: Row) -> Metered:
     if row.number("params_b", 0.0) <= 0:
         raise NotPredicted("neither the architecture nor the number of parameters is published")
     how, profile = known_of(name), profile_of(row)
-    model, share = architecture_for(name, row.number("active_params_b", row.number("params_b")))
+    total = row.number("params_b")
+    active = row.number("active_params_b", total)
+    model, share = architecture_for(name, active, total)
     if row.text("n_gpus"):
         how = stated_by_row(how, "devices", row.whole("n_gpus"))
     if share != 1:
-        how = with_stand_in(how, "experts" if row.number("active_params_b", 0.0) < row.number("params_b") else "dense")
+        how = with_stand_in(how, "experts" if active < total else "dense")
 
     def priced(other: Mapping[str, Any]) -> Metered:
         return _run(row, shape_of(model), other, profile, int(other["devices"]), tokens * share)
@@ -60,26 +63,31 @@ def predict(row: Row) -> Metered:
     return replace(found, unknown=unknown)
 
 
-def architecture_for(name: str, billions: float) -> tuple[Architecture, float]:
-    """The bundled architecture of a model, or the decoder nearest in size; and its own size as a multiple of that."""
+def architecture_for(name: str, active: float, total: float | None = None) -> tuple[Architecture, float]:
+    """The bundled architecture of a model, or the decoder nearest in size; and its own size as a multiple of that.
+
+    `active` and `total` parameters in billions; a mixture of experts is nearest to another one.
+    """
     plain = name.lower().split(" (")[0].strip()
     wanted = facts()["names"].get(plain) or plain.replace(" ", "-").removesuffix("-core")
     try:
         return load_architecture(wanted), 1.0
     except UnknownName:
         pass
-    sizes = {one: _decoder_size(one) for one in list_models()}
-    active = billions * 1e9  # exact: giga
-    nearest = min((one for one, size in sizes.items() if size), key=lambda one: abs(sizes[one] / active - 1))
-    return load_architecture(nearest), active / sizes[nearest]
+    sizes = active * 1e9, (total or active) * 1e9  # exact: giga
+    alike = [one for one in map(load_architecture, list_models()) if _is_mixture(one.name) == (sizes[0] < sizes[1])]
+    nearest = min(alike, key=lambda one: abs(log(one.active_parameters / sizes[0])) + abs(log(one.parameters / sizes[1])))
+    return nearest, sizes[0] / nearest.active_parameters
 
 
 @cache
-def _decoder_size(name: str) -> float:
-    """Parameters of a dense decoder without recurrent layers or a tower; 0 for anything else."""
+def _is_mixture(name: str) -> bool | None:
+    """Whether a decoder's layers have experts; None for what is no decoder, or is read for its pictures as well."""
     model = load_architecture(name)
-    dense = model.kind == "causal-lm" and model.active_parameters == model.parameters and not model.state_bytes
-    return float(model.parameters) if dense else 0.0
+    if model.kind != "causal-lm" or "training" not in model.programs:
+        return None
+    mixture = shape_of(model).experts > 1
+    return mixture if mixture or model.active_parameters == model.parameters else None
 
 
 def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devices: int, tokens: float) -> Metered:

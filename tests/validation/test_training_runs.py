@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from estimator.run.practice import list_practices
+from estimator.run.transformer import shape_of
 from estimator.validation import systems, training_runs
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.training_runs import architecture_for, facts, known_of
@@ -23,6 +24,12 @@ def test_an_unknown_model_is_the_nearest_decoder_scaled_by_its_size():
     model, share = architecture_for("Somebody's 6.5B", 6.5)
     assert 5e9 < model.parameters < 8e9
     assert model.parameters * share == pytest.approx(6.5e9, rel=1e-9, abs=0)
+
+
+def test_another_mixture_of_experts_stands_for_one_that_is_not_bundled():
+    mixture, dense = architecture_for("Somebody's MoE", 2.2, 8.0)[0], architecture_for("Somebody's dense", 2.2, 2.2)[0]
+    assert shape_of(mixture).experts > 1 and shape_of(dense).experts <= 1
+    assert architecture_for("Somebody's MoE", 2.2, 8.0)[1] * mixture.active_parameters == pytest.approx(2.2e9, rel=1e-9, abs=0)
 
 
 def test_the_longest_beginning_decides():
