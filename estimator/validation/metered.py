@@ -29,7 +29,7 @@ class Metered(Prediction):
     meter: float = 1.0
     clocks: float = 1.0
     assumptions: tuple[str, ...] = ()
-    mfu: float | None = None
+    mfu: float | None = None  # of a training step
     unknown: Unknown = field(default_factory=Unknown, repr=False, compare=False)
 
     def _read(self, energy: float, time: float) -> float:

@@ -78,7 +78,7 @@ def _runs(results: Iterable[Result]) -> str:
         if one.assumed or one.file.startswith("training_runs"):
             used = "" if one.mfu is None else f"{one.mfu:.2f}"
             lines.append([one.labels.get("model", ""), used, f"{errors[0]:+.0%}" if errors else "", "; ".join(one.assumed) or "nothing"])
-    return tabulate(lines, ["model", "MFU", "error", "assumed"], disable_numparse=True)
+    return tabulate(lines, ["model", "step MFU", "error", "assumed"], disable_numparse=True)
 
 
 def _share(value: float | None) -> str:
