@@ -27,7 +27,7 @@ from estimator.run.meter import Meter
 from estimator.run.phase import Basis, Phase, origin_of, runs_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, STRUCTURAL, Uncertainty, shape_of, structural_path
-from estimator.run.uncertainty_meter import Surroundings, at_meter, measured
+from estimator.run.uncertainty_meter import Surroundings, at_meter, measured, moved
 from estimator.run.uncertainty_responses import Response, of_run, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
 from estimator.run.uncertainty_summary import summary
@@ -125,12 +125,9 @@ def _propagate(
     found = figures(drawn, samples)
     ratios = _ratios(found, at_value, own, drawn)
     read = found if meter and meter.structural else {name: ratio * at_value[name] for name, ratio in ratios.items()}
-    there = at_meter(meter, read, drawn)
-    ratios |= _ratios(dict(read) | there, at_value, beyond, drawn)
-    if unknown:
-        other = shaped(read, unknown, drawn)
-        moved = other | at_meter(meter, other, drawn)
-        ratios = {figure: ratio * moved[figure] / (dict(read) | there)[figure] for figure, ratio in ratios.items()}
+    ratios |= _ratios(dict(read) | at_meter(meter, read, drawn), at_value, beyond, drawn)
+    factors = moved(meter, read, unknown, drawn)
+    ratios = {figure: ratio * factors.get(figure, 1.0) for figure, ratio in ratios.items()}
     return summary(ratios, drawn, _foreign(own, beyond, {*outer}, everything) if shares else {})
 
 
