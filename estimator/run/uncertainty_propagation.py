@@ -27,13 +27,12 @@ from estimator.run.meter import Meter
 from estimator.run.phase import Basis, Phase, origin_of, runs_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, STRUCTURAL, Uncertainty, shape_of, structural_path
-from estimator.run.uncertainty_meter import Surroundings, at_meter, measured
+from estimator.run.uncertainty_meter import Surroundings, at_meter, measured, moved
 from estimator.run.uncertainty_responses import Response, of_run, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
 from estimator.run.uncertainty_summary import summary
 
 SAMPLES = 1024  # exact: the number of points; errors of the interval's ends are some hundredths of the spread
-NOTHING: Mapping[str, Response] = {}  # no input of the run is unknown
 Array = np.ndarray
 
 
@@ -65,7 +64,7 @@ def propagate(
         energy, time = (reduce(add, [one[name] for one in each]) for name in ("energy", "time"))
         return {"energy": energy, "time": time, "power": energy / time}
 
-    return _propagate(figures, quantities, structural, samples, shares, meter, unknown or {})
+    return _propagate(figures, quantities, structural, samples, shares, meter, unknown)
 
 
 def bases_of(phases: Sequence[Phase]) -> list[Basis]:
@@ -105,7 +104,7 @@ def _propagate(
     samples: int,
     shares: bool,
     meter: Surroundings | None = None,
-    unknown: Mapping[str, Response] = NOTHING,
+    unknown: Mapping[str, Response] | None = None,
 ) -> Uncertainty:
     """Figures with every number at its value, to learn which are used, and with those that have a range sampled.
 
@@ -115,7 +114,7 @@ def _propagate(
     everything = dict(outside) | dict(quantities)
     nominal = Sampler(everything, 1)
     at_value = figures(nominal, 1)
-    inner = sorted({*nominal.used, *_ranged(structural), *unknown})
+    inner = sorted({*nominal.used, *_ranged(structural), *(unknown or {})})
     at_value |= at_meter(meter, at_value, nominal)
     outer = sorted({*nominal.used, *_ranged(outside, STRUCTURAL)} - {*inner})
     own = {name: structural_path(structural, name) for name in FIGURES}
@@ -125,12 +124,9 @@ def _propagate(
     found = figures(drawn, samples)
     ratios = _ratios(found, at_value, own, drawn)
     read = found if meter and meter.structural else {name: ratio * at_value[name] for name, ratio in ratios.items()}
-    there = at_meter(meter, read, drawn)
-    ratios |= _ratios(dict(read) | there, at_value, beyond, drawn)
-    if unknown:
-        other = shaped(read, unknown, drawn)
-        moved = other | at_meter(meter, other, drawn)
-        ratios = {figure: ratio * moved[figure] / (dict(read) | there)[figure] for figure, ratio in ratios.items()}
+    ratios |= _ratios(dict(read) | at_meter(meter, read, drawn), at_value, beyond, drawn)
+    factors = moved(meter, read, unknown or {}, drawn)
+    ratios = {figure: ratio * factors.get(figure, 1.0) for figure, ratio in ratios.items()}
     return summary(ratios, drawn, _foreign(own, beyond, {*outer}, everything) if shares else {})
 
 
