@@ -69,6 +69,18 @@ def test_ranks_share_the_tower(tensor):
     assert spread.energy > alone.energy
 
 
+@pytest.mark.parametrize("tensor", [1, 8])
+def test_a_hybrid_model_looks_at_tiles(tensor):
+    name, settings = "nemotron-nano-12b-v2-vl", {"prompt_tokens": 100, "output_tokens": 4}
+    tiled, one_tile, text = (
+        estimate(name, "H100", Inference(**settings, **shown), parallel=Parallel(tensor=tensor))
+        for shown in ({"images": 1}, {"images": 1, "image_height": 512, "image_width": 512}, {})
+    )
+    assert tiled.energy > one_tile.energy > text.energy
+    whole = looking(load_architecture(name), Inference(images=1), "serving", 1)
+    assert width_of(whole) == 1280 and sum(launches for _, launches in sums(whole, 1280)) == 2 * 32
+
+
 def test_more_ranks_than_heads_can_share_look_at_the_same():
     run = Inference(images=1)
     assert flop(run, 1, 32) == flop(run, 1, 16)  # 16 heads
