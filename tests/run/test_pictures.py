@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator import Inference, Parallel, Serving, estimate, load_profile, sweep, trace
+from estimator import Inference, Parallel, Serving, Training, estimate, load_profile, sweep, trace
 from estimator.errors import InvalidSetting
 from estimator.model.architecture import load_architecture
 from estimator.model.rules import work_of
@@ -118,6 +118,12 @@ def test_what_cannot_be_looked_at_is_refused():
                 kind(**wrong)
     with pytest.raises(InvalidSetting, match="exceed the 262144 positions"):
         one(images=300)
+
+
+def test_text_trains_the_language_model_alone():
+    seeing, reading = (estimate(name, "H100", Training(steps=1, sequence_tokens=512)) for name in (SEES, "qwen3-8b"))
+    assert seeing.energy == reading.energy
+    assert MODEL.language.parameters == load_architecture("qwen3-8b").parameters and MODEL.language.vision is None
 
 
 def test_a_trace_shows_nothing():
