@@ -13,7 +13,8 @@ class Demand:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
     `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run.
     `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
-    `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
+    `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `chip_share` the part that its way
+    through the chip lets pass at full clock, less so at a lower one (None: never the limit), `overlap` how far its units
     work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
     `interval` the shortest time between two launches that the host allows. `link_bytes` are sent over the device's `link`, in `link_steps`
     that wait for each other; `exposed` is the share of that time which no computation hides.
@@ -33,6 +34,7 @@ class Demand:
     memory_bytes: float = 0.0
     rounds: float = 0.0
     memory_share: float = 1.0
+    chip_share: float | None = None
     overlap: float = 1.0
     overhead: float = 0.0
     interval: float = 0.0

@@ -11,6 +11,8 @@ from estimator.hardware.collective import link_of, link_seconds
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 
+PASSAGES = ("L2", "L2 fill", "passage")  # ways of bytes through the chip, beside which units work
+
 
 @dataclass(frozen=True, slots=True)
 class Duration:
@@ -50,7 +52,7 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     Units work side by side as far as `demand.overlap` says; what does not overlap adds to the busiest unit.
     """
     cycles = core_cycles(demand, profile)
-    l2 = max(cycles.pop("L2", 0.0), cycles.pop("L2 fill", 0.0))
+    l2 = max(cycles.pop(name, 0.0) for name in PASSAGES)
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
     core, memory, link = resource if busy >= l2 else "L2", memory_seconds(demand, profile), exchange_seconds(demand, profile)
@@ -88,6 +90,9 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
         cycles["L2"] = demand.l2_bytes / (profile.l2.bandwidth * profile.achievable.l2)
     if profile.memory.pin_bytes_per_clock is not None and profile.memory.bus_width is not None:
         cycles["L2 fill"] = demand.memory_bytes / (profile.memory.pin_bytes_per_clock * profile.memory.bus_width)
+    if demand.chip_share is not None:
+        streamed = profile.memory.bandwidth * profile.achievable.memory / profile.clock.boost
+        cycles["passage"] = demand.memory_bytes / (streamed * demand.chip_share)
     return cycles
 
 
