@@ -25,7 +25,7 @@ from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.recurrence import serial_rounds
-from estimator.run.stack import ROW_PASS, SCALAR_PASS, Stack, efficiency_class, matrix_format, streamed_share, terms
+from estimator.run.stack import RATES, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
 
@@ -75,8 +75,7 @@ def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
     found = terms(kind, stack)
     if kernel.kind == "attention" and instructions_of(kernel) == WARP and stack.warp_softmax_overlap is not None:
         found["overlap"] = stack.warp_softmax_overlap
-    rate_of = {ROW_PASS: stack.row_pass_rate, SCALAR_PASS: stack.scalar_pass_rate}.get(kind)
-    return found if rate_of is None else found | {"memory_share": streamed_share(rate_of, profile)}
+    return found | {"memory_share": streamed_share(found["memory_share"], profile)} if kind in RATES else found
 
 
 def promotions(kernel: Kernel) -> float:

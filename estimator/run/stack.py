@@ -51,7 +51,7 @@ class Stack(Section):
     group_pass_memory_share: Number
     row_pass_rate: BytePerClock
     scalar_pass_rate: BytePerClock | None = None
-    recurrence_memory_share: Number
+    recurrence_rate: BytePerClock
     attention_fma_per_clock: Number | None = None
     warp_attention_fma_per_clock: Number | None = None
     warp_softmax_overlap: Number | None = None
@@ -70,7 +70,8 @@ GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small gro
 ROW_PASS = "row pass"  # passes over the rows of experts, a block of threads for each row
 SCALAR_PASS = "scalar pass"  # passes that load one element a thread
 SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
-MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", "recurrence", GROUP_PASS)}
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
+RATES = {ROW_PASS: "row_pass_rate", SCALAR_PASS: "scalar_pass_rate", "recurrence": "recurrence_rate"}  # bytes per clock and multiprocessor
 
 
 def efficiency_class(kernel: Kernel) -> str:
@@ -93,7 +94,7 @@ def streamed_share(rate: float, profile: Profile) -> float:
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets.
 
-    The memory share of row and scalar passes and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
+    The memory share of row and scalar passes, of recurrences and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
     """
     if kind == IDLE:
         return {}
@@ -112,8 +113,8 @@ def _interval(kind: str, stack: Stack) -> float:
 
 
 def _memory_share(kind: str, stack: Stack) -> Any:
-    if kind in (ROW_PASS, SCALAR_PASS):
-        return stack.row_pass_rate if kind == ROW_PASS else stack.scalar_pass_rate
+    if kind in RATES:
+        return getattr(stack, RATES[kind])
     if kind == EXPERTS and stack.engine is not None:
         return stack.engine.expert_load_rate
     share = MEMORY_SHARES.get(kind)

@@ -1,13 +1,18 @@
 """Suite "kernels": one kernel launched in a tight loop, at the operating point that this alone settles at."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from estimator.hardware.schema import Profile
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, price
 from estimator.run.stack import load_stack
 from estimator.validation import latent, recurrent, signatures, streams
 from estimator.validation.hardware import profile_of
-from estimator.validation.meter import Lagging, loop_of
+from estimator.validation.meter import Lagging, loop_of, paused_power
 from estimator.validation.prediction import Prediction
+from estimator.validation.protocol import entry_of
 from estimator.validation.rows import Row
 
 STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one length
@@ -35,7 +40,21 @@ def predict(row: Row) -> Prediction:
     """Time and energy of one call."""
     kernels = BENCHMARKS[row.text("task")](row)
     profile = profile_of(row)
-    return Lagging((priced(kernels, profile),), profile, loop=loop_of(row, profile))
+    loop, before = loop_of(row, profile), None
+    entry = entry_of(row, "before")
+    if loop and entry:
+        before, call = _earlier(row, profile, entry)
+        loop = replace(loop, before=loop.length(call))
+    return Lagging((priced(kernels, profile),), profile, loop=loop, before=before)
+
+
+def _earlier(row: Row, profile: Profile, entry: Mapping[str, Any]) -> tuple[float, float]:
+    """Power in W, and seconds from call to call, of the loop that the benchmark's code runs before a row's; calls wait `gap` s each."""
+    earlier = replace(row, columns={**row.columns, "kernel_source": entry["runs"]})
+    one = Prediction((priced(BENCHMARKS[row.text("task")](earlier), profile),), profile)
+    busy, idle = one.time or 0.0, paused_power(profile)
+    call = busy + entry["gap"]
+    return idle + (one.power - idle) * busy / call, call
 
 
 _cache: dict[tuple[tuple[Kernel, ...], int], tuple[Profile, Phase]] = {}
