@@ -94,7 +94,7 @@ def streamed_share(rate: float, profile: Profile) -> float:
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets.
 
-    The memory share of row and scalar passes, of recurrences and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
+    The memory share of the kinds in `RATES` and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
     """
     if kind == IDLE:
         return {}

@@ -15,7 +15,8 @@ from estimator.validation.prediction import Prediction
 from estimator.validation.protocol import entry_of
 from estimator.validation.rows import Row
 
-STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one length
+STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one lengthMODULE_STACK = "recorded"
+MODULE_STACK = "recorded"  # a module of an engine outside its compiler, in a graph
 BENCHMARKS = {
     "gemm": signatures.gemm,
     "matmul": signatures.matmul,
@@ -45,7 +46,12 @@ def predict(row: Row) -> Prediction:
     if loop and entry:
         before, call = _earlier(row, profile, entry)
         loop = replace(loop, before=loop.length(call))
-    return Lagging((priced(kernels, profile),), profile, loop=loop, before=before)
+    return Lagging((priced(kernels, profile, stack_of(row)),), profile, loop=loop, before=before)
+
+
+def stack_of(row: Row) -> str:
+    """The software stack of a row: modules of vLLM are called outside its compiler."""
+    return MODULE_STACK if row.text("task").endswith("_module") and row.text("framework").upper().startswith("VLLM") else STACK
 
 
 def _earlier(row: Row, profile: Profile, entry: Mapping[str, Any]) -> tuple[float, float]:
@@ -57,12 +63,12 @@ def _earlier(row: Row, profile: Profile, entry: Mapping[str, Any]) -> tuple[floa
     return idle + (one.power - idle) * busy / call, call
 
 
-_cache: dict[tuple[tuple[Kernel, ...], int], tuple[Profile, Phase]] = {}
+_cache: dict[tuple[tuple[Kernel, ...], int, str], tuple[Profile, Phase]] = {}
 
 
-def priced(kernels: tuple[Kernel, ...], profile: Profile) -> Phase:
-    """The phase of these kernels; equal shapes on one profile are priced once."""
-    key = (kernels, id(profile))
+def priced(kernels: tuple[Kernel, ...], profile: Profile, stack: str = STACK) -> Phase:
+    """The phase of these kernels; equal shapes on one profile and stack are priced once."""
+    key = (kernels, id(profile), stack)
     if key not in _cache:
-        _cache[key] = (profile, price("forward", kernels, profile, load_stack(STACK)))  # the profile is kept: its id stays its own
+        _cache[key] = (profile, price("forward", kernels, profile, load_stack(stack)))  # the profile is kept: its id stays its own
     return _cache[key][1]
