@@ -101,6 +101,9 @@ class Tensor(Section):
     tile_n: Number = Field(description="columns of the largest output tile")
     tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")
     attention_rows: Number | None = Field(default=None, description="query rows of a tile of fused attention; default: 128")
+    accumulator_columns: Number | None = Field(
+        default=None, description="columns of a memory for accumulators; where those of two attention tiles do not fit, one runs alone"
+    )
     promotion_ops: Number | None = Field(
         default=None, description="lane operations per accumulator and block of scaled operands whose scales the unit does not apply"
     )

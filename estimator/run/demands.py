@@ -17,9 +17,11 @@ from estimator.run.attention import (
     attention_blocks,
     attention_tiling,
     head_padding,
+    in_pairs,
     instructions_of,
     lanes_l2_bytes,
     slots_for_each,
+    softmax_extra,
 )
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
@@ -51,7 +53,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     fused = kernel.kind == "attention" and bool(work.products)
     blocks = attention_blocks(kernel, work, profile) if fused else WHOLE
     macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
-    wider = head_padding(kernel) if fused else 1.0
+    wider, extra = (head_padding(kernel), softmax_extra(kernel)) if fused else (1.0, 0.0)
     placing = addressing_ops(kernel, stack)
     return Demand(
         macs=macs,
@@ -59,7 +61,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         mac_padding=max(macs * (blocks.rows * wider - 1), tiling.filled - macs),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop * scores + promoted + placing,
+        vector_ops=(work.vector_flop + work.special_flop * extra) * scores + promoted + placing,
         special_ops=work.special_flop * scores,
         integer_ops=placing,
         vector_format=lane_format(kernel.format),
@@ -73,8 +75,8 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
 def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
     kind = efficiency_class(kernel)
     found = terms(kind, stack)
-    if kernel.kind == "attention" and instructions_of(kernel) == WARP and stack.warp_softmax_overlap is not None:
-        found["overlap"] = stack.warp_softmax_overlap
+    if kernel.kind == "attention" and (instructions_of(kernel) == WARP or not in_pairs(kernel, profile)):
+        found["overlap"] = min(stack.softmax_overlap, stack.serial_softmax_overlap)
     return found | {"memory_share": streamed_share(found["memory_share"], profile)} if kind in RATES else found
 
 

@@ -40,6 +40,7 @@ class Stack(Section):
     sequence_overhead: Second
     attention_memory_share: Number
     softmax_overlap: Number
+    serial_softmax_overlap: Number
     l2_resident_share: Number
     fp32_convolution_as_tf32: Number
     fp32_matmul_as_tf32: Number
@@ -54,7 +55,6 @@ class Stack(Section):
     recurrence_rate: BytePerClock
     attention_fma_per_clock: Number | None = None
     warp_attention_fma_per_clock: Number | None = None
-    warp_softmax_overlap: Number | None = None
     lane_attention_slots: Number | None = None
     element_ops: Number | None = None
     strided_element_ops: Number | None = None
@@ -100,7 +100,7 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
         return {}
     return {
         "memory_share": _memory_share(kind, stack),
-        "overlap": stack.softmax_overlap if kind in ("attention", SCALED_GROUPS) else 1.0,
+        "overlap": {"attention": stack.softmax_overlap, SCALED_GROUPS: stack.serial_softmax_overlap}.get(kind, 1.0),
         "overhead": stack.kernel_overhead,
         "interval": _interval(kind, stack),
     }
