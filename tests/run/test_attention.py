@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from estimator.hardware.catalogue import load_profile
 from estimator.model.rules import work_of
 from estimator.model.work import TensorSpec
-from estimator.run.attention import attention_blocks, attention_tiling
+from estimator.run.attention import attention_blocks, attention_tiling, in_pairs
 from estimator.run.demands import demand_of
 from estimator.run.stack import load_stack
 from estimator.validation.signatures import attention_kernel
@@ -78,3 +78,20 @@ def test_fp8_attention_is_as_fast_as_bf16_where_values_are_transposed_on_the_way
     narrow, wide = (demand_of(attend(8192, 8192, number_format=each), H200, STACK) for each in ("fp8_e4m3", "bf16"))
     assert math.isclose(narrow.mac_slots, 2 * wide.mac_slots, rel_tol=1e-9)
     assert math.isclose(narrow.macs, wide.macs, rel_tol=1e-9)
+
+
+def test_a_fused_kernel_narrows_and_rescales_beside_its_softmax():
+    # a score of a head of 128: 4 of the softmax, 1 to narrow the probability, 128 outputs scaled once for 128 keys; 1 for each output
+    kernel = attend(4096, 4096, causal=False)
+    asked, scores = demand_of(kernel, H200, STACK), 64 * 4096 * 4096
+    assert math.isclose(asked.vector_ops, 6 * scores + 64 * 4096 * 128, rel_tol=1e-6)
+    assert math.isclose(asked.special_ops, scores, rel_tol=1e-6)
+
+
+def test_a_tile_runs_alone_where_accumulators_of_two_do_not_fit():
+    # tensor memory of 512 columns: two tiles of 128 scores and 128 outputs fit, of 128 and 256 do not
+    paired, alone = attend(4096, 4096), attend(4096, 4096, size=256)
+    assert in_pairs(paired, B200) and not in_pairs(alone, B200) and in_pairs(alone, H200)
+    assert blocks(paired, B200).tile == 2 * blocks(alone, B200).tile == 256
+    assert demand_of(paired, B200, STACK).overlap == STACK.softmax_overlap
+    assert demand_of(alone, B200, STACK).overlap == STACK.serial_softmax_overlap

@@ -120,7 +120,7 @@ def test_scales_of_experts_wait_for_their_lanes_and_pad_with_the_tile():
     kernel = experts(32, 4224, 4096, (("scale_a", TensorSpec((256, 32), "fp32")),))
     asked = demand(kernel)
     assert efficiency_class(kernel) == "scaled groups" and efficiency_class(experts(32, 4224, 4096)) == "matmul"
-    assert asked.overlap == STACK.softmax_overlap
+    assert asked.overlap == STACK.serial_softmax_overlap
     assert math.isclose(asked.vector_ops, 2 * 2 * 256 * 4224 * 32, rel_tol=1e-9)
 
 
