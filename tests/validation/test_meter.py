@@ -119,10 +119,10 @@ def test_a_loop_before_that_draws_the_same_changes_nothing(call, pause):
 
 
 def test_short_launches_make_a_brief_loop():
-    # 3000 launches of 20 us are 60 ms; 0.15 s of launches of 80 us are 1875, and one more; a second of launches of 1 ms, and one more
+    # 3000 launches of 20 us are 60 ms; 0.15 s of launches of 70 us are 2142, and one more; a second of launches of 1 ms, and one more
     loop = replace(LOOP, short=1e-4, brief=0.15)
     assert loop.length(2e-5) == pytest.approx(0.06, rel=1e-9, abs=0)
-    assert loop.length(8e-5) == pytest.approx(0.15 + 8e-5, rel=1e-6, abs=0)
+    assert loop.length(7e-5) == pytest.approx(2143 * 7e-5, rel=1e-9, abs=0)
     assert loop.length(1e-3) == pytest.approx(1.001, rel=1e-9, abs=0)
 
 
