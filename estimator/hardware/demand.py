@@ -11,6 +11,7 @@ class Demand:
     and wave quantisation make it larger), and `unit` says where: "tensor" or "vector". `mac_padding` are multiply-adds with zeros that fill
     a matrix instruction: operands are delivered to them, but nothing is added. Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
+    `transposed_bytes` are operands that a kernel turns in shared memory because the matrix instruction wants them so.
     `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run.
     `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
     `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
@@ -29,6 +30,7 @@ class Demand:
     integer_ops: float = 0.0
     vector_format: str = "fp32"
     shared_bytes: float = 0.0
+    transposed_bytes: float = 0.0
     l2_bytes: float = 0.0
     memory_bytes: float = 0.0
     rounds: float = 0.0

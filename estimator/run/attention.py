@@ -73,7 +73,7 @@ def attention_tiling(kernel: Kernel, work: Work, width: float, profile: Profile)
     pairs = blocks.computed * sum(p.batch * p.executed * p.m * p.n * p.k for p in work.products)
     # a tile waits for its first operands, and again from the first scores through their softmax to the last product
     rounds = 2 * max(1.0, blocks.tiles / profile.die.multiprocessors)
-    slots = pairs * blocks.rows * head_padding(kernel) / _narrow_share(kernel, profile)
+    slots = pairs * blocks.rows * head_padding(kernel)
     return Tiling(slots, max(moved, width * pairs / blocks.tile), moved, rounds)
 
 
@@ -108,9 +108,13 @@ def head_padding(kernel: Kernel) -> float:
     return ceil(size / HEAD_STEP) * HEAD_STEP / size
 
 
-def _narrow_share(kernel: Kernel, profile: Profile) -> float:
-    share = profile.tensor.narrow_attention if profile.tensor and BYTES[kernel.format] == 1 else None
-    return 1.0 if share is None else float(share)
+def transposed_bytes(kernel: Kernel, work: Work, profile: Profile) -> float:
+    """Bytes of 8-bit values turned in shared memory before the second product, where the instruction wants them so: once for each tile."""
+    if not profile.tensor or profile.tensor.transpose_rate is None or BYTES[kernel.format] > 1 or len(work.products) < 2:
+        return 0.0
+    blocks, values = attention_blocks(kernel, work, profile), work.products[1]
+    passed = blocks.computed * values.batch * values.executed * values.m * values.n * values.k / blocks.tile
+    return max(passed, kernel.signatures[0]["value"].bytes * values.executed)
 
 
 def slots_for_each(kernel: Kernel, profile: Profile, number_format: str, stack: Stack) -> float:

@@ -22,6 +22,7 @@ from estimator.run.attention import (
     lanes_l2_bytes,
     slots_for_each,
     softmax_extra,
+    transposed_bytes,
 )
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
@@ -65,6 +66,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         special_ops=work.special_flop * scores,
         integer_ops=placing,
         vector_format=lane_format(kernel.format),
+        transposed_bytes=transposed_bytes(kernel, work, profile) if fused else 0.0,
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
         memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack) + read_again(kernel, stack),

@@ -16,7 +16,7 @@ from estimator.hardware.demand import Demand
 from estimator.hardware.events import each_event, event_energy
 from estimator.hardware.operating_point import Load
 from estimator.hardware.power_many import idle_power_many
-from estimator.hardware.roofline import core_cycles, exchange_seconds, fill_cycles, memory_seconds
+from estimator.hardware.roofline import BESIDE, core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import COLUMNS, PointMany, WorkMany, settle_phases
 from estimator.quantity import Quantity
@@ -226,7 +226,7 @@ def _elsewhere(demand: Demand, chip: Any) -> Array:
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
-    l2 = np.maximum(cycles.pop("L2", 0.0), cycles.pop("L2 fill", 0.0))
+    beside = reduce(np.maximum, [cycles.pop(name, 0.0) for name in BESIDE])
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))
+    return demand.exposed * (np.maximum(busy, beside) + fill_cycles(demand, chip))
