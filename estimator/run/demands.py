@@ -31,6 +31,8 @@ from estimator.run.recurrence import serial_rounds
 from estimator.run.stack import RATES, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
+SCALED_ROWS = 64  # exact: rows of the tile that vLLM's fused experts with block scales take beyond 64 tokens
+
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None = None) -> Demand:
     """What one launch of `kernel` asks of the chip under a software stack; `known` is its work where the caller has it already."""
@@ -79,7 +81,17 @@ def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
     found = terms(kind, stack)
     if kernel.kind == "attention" and (instructions_of(kernel) == WARP or not in_pairs(kernel, profile)):
         found["overlap"] = min(stack.softmax_overlap, stack.serial_softmax_overlap)
-    return found | {"memory_share": streamed_share(found["memory_share"], profile)} if kind in RATES else found
+    limit = found["memory_share"] if kind in RATES else gathered_rate(kernel, stack)
+    return found if limit is None else found | {"memory_share": streamed_share(limit, profile)}
+
+
+def gathered_rate(kernel: Kernel, stack: Stack) -> Any:
+    """Bytes that one multiprocessor loads in a clock in a product of experts compiled for one tile; None for other kernels."""
+    first = kernel.signatures[0]
+    rows = first.get("tile_rows") if first.op in GROUPED else None
+    if rows is None:
+        return None
+    return stack.scaled_load_rate if _blocks(first.get("scale_a")) and rows >= SCALED_ROWS else stack.gathered_load_rate
 
 
 def promotions(kernel: Kernel) -> float:
