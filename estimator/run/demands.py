@@ -48,7 +48,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         tiling = replace(tiling, rounds=serial)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
-    each = profile.tensor.promotion_ops if profile.tensor else None
+    each, slots = (profile.tensor.promotion_ops, profile.tensor.promotion_slots) if profile.tensor else (None, None)
     promoted = promotions(kernel) * each if each else 0.0
     if promoted and kernel.signatures[0].op in GROUPED:
         promoted *= max(1.0, tiling.slots / (work.tensor_flop / 2))  # rows that only fill a tile are scaled too
@@ -65,6 +65,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         mac_format=number_format,
         unit=unit,
         vector_ops=(work.vector_flop + work.special_flop * extra) * scores + promoted + placing,
+        vector_waits=promoted * (slots / each - 1) if each and slots else 0.0,
         special_ops=work.special_flop * scores,
         integer_ops=placing,
         vector_format=lane_format(kernel.format),
