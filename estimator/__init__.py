@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from estimator.run.serving import Serving as Serving
     from estimator.run.settings import Inference as Inference
     from estimator.run.settings import Training as Training
+    from estimator.run.stage import Stage as Stage
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ _HOME = {
     "Inference": "estimator.run.settings",
     "Parallel": "estimator.run.parallel",
     "Serving": "estimator.run.serving",
+    "Stage": "estimator.run.stage",
     "Training": "estimator.run.settings",
     "compare": "estimator.api",
     "estimate": "estimator.api",

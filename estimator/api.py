@@ -9,20 +9,20 @@ from typing import Any, get_args
 
 from estimator.errors import InvalidSetting, MissingInputs, unknown_name
 from estimator.hardware.catalogue import load_profile
+from estimator.hardware.cluster import Cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture, load_architecture
-from estimator.model.published import EXPERTS_ALONE, stored
 from estimator.model.trace import Trace
-from estimator.model.transform import SKIP, quantize, route
-from estimator.model.transform.schemes import scheme
+from estimator.model.transform import route
 from estimator.report.assemble import assemble
 from estimator.report.estimate import Estimate
+from estimator.report.staged import combined
 from estimator.run.diffusion import Diffusion
 from estimator.run.facility import Facility
-from estimator.run.formats import multiplies
+from estimator.run.packed import packed
 from estimator.run.parallel import Parallel
-from estimator.run.placement import placed, with_facility
-from estimator.run.plan import Run, plan, plan_training
+from estimator.run.placement import check_unplaced, of_all_stages, placed, with_facility
+from estimator.run.plan import Run, plan, plan_training, usual_stack
 from estimator.run.practice import Practice
 from estimator.run.serving import Serving
 from estimator.run.settings import Inference, Training
@@ -46,7 +46,7 @@ def estimate(
     routing: str | float = "balanced",
     max_positions: int | None = None,
     devices: int | None = None,
-    cluster: str | None = None,
+    cluster: str | Cluster | None = None,
     practice: str | Practice | None = None,
     facility: Facility | str | bool | None = None,
 ) -> Estimate:
@@ -68,32 +68,53 @@ def estimate(
     Raises `UnknownName`, `InvalidSetting`, `MissingInputs`, `ProfileError`, `TraceError`, `Infeasible`, `MissingDependency`.
     """
     profile = load_profile(hw)
-    if parallel is not None and not isinstance(parallel, Parallel):
-        raise InvalidSetting(f"parallel={parallel!r}: expected Parallel(tensor=…, pipeline=…, data=…, …)")
     if isinstance(model, (str, Path)) and str(model).endswith(".json"):
         model = _stored_trace(Path(model))
-    if inputs is not None and isinstance(model, (str, Architecture, Trace)):
-        raise InvalidSetting("inputs are for a torch.nn.Module; an architecture takes its sizes from the run, a trace from what was traced")
-    if isinstance(model, str):
-        model, named = stored(model)
-        weights = weights if weights is not None or isinstance(run, Training) else named
-    if run is not None and not isinstance(run, (Inference, Training, Serving, Diffusion)):
-        raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…), Training(…) or Diffusion(…)")
+    _check(model, run, parallel, inputs)
+    if isinstance(run, Training) and run.stages:
+        shared = of_all_stages(run.stages, profile, parallel, devices, cluster, practice)
+        shared |= {"stack": stack, "weights": weights, "routing": routing, "max_positions": max_positions, "facility": facility}
+        return combined(_each(model, profile, run, inputs, parallel, devices, shared), run)
     subject = _routed(model, routing) if isinstance(model, str) else route(_resolve(model, run or Inference(), inputs), routing)
     if max_positions is not None:
         subject = _stretched(subject, max_positions)
     run = _settled(run, subject)
-    if weights is not None:
-        subject = _quantized(subject, weights, run, profile)
-    software = load_stack(stack or _default_stack(subject, run))
+    if not isinstance(run, Training):
+        subject = packed(subject, weights, profile)
+    elif weights is not None:
+        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
+    software = load_stack(stack or usual_stack(subject, run))
     if isinstance(run, Training) and isinstance(subject, Architecture):
         run, site = placed(subject, run, profile, stack, parallel, devices, cluster, practice)
         profile, software, planned = site.profile, site.stack, plan_training(subject, run, site)
         around = site.cluster
     else:
-        _check_unplaced(run, devices=devices, cluster=cluster, practice=practice)
+        check_unplaced(run, devices=devices, cluster=cluster, practice=practice)
         planned, around = plan(subject, run, profile, software, parallel), None
     return assemble(subject, with_facility(planned, profile, facility, around), run, profile, software)
+
+
+def _check(model: Any, run: Run | None, parallel: Parallel | None, inputs: Any) -> None:
+    """Refuse what is of another kind than asked for."""
+    if parallel is not None and not isinstance(parallel, Parallel):
+        raise InvalidSetting(f"parallel={parallel!r}: expected Parallel(tensor=…, pipeline=…, data=…, …)")
+    if inputs is not None and isinstance(model, (str, Architecture, Trace)):
+        raise InvalidSetting("inputs are for a torch.nn.Module; an architecture takes its sizes from the run, a trace from what was traced")
+    if run is not None and not isinstance(run, (Inference, Training, Serving, Diffusion)):
+        raise InvalidSetting(f"run={run!r}: expected Inference(…), Serving(…), Training(…) or Diffusion(…)")
+
+
+def _each(
+    model: Any, profile: Profile, run: Training, inputs: Any, parallel: Parallel | None, devices: int | None, shared: Mapping[str, Any]
+) -> dict[str, Estimate]:
+    """Stage by stage, each as a run of its own, with the network and the software of all."""
+    subject = model if isinstance(model, str) or inputs is not None else _resolve(model, run, inputs)
+    done = {}
+    for stage in run.stages or ():
+        own = subject if stage.model is None else stage.model
+        with stage.named():
+            done[stage.name] = estimate(own, profile, stage.of(run), inputs=inputs, **stage.spread(parallel, devices), **shared)
+    return done
 
 
 def _stretched(subject: Architecture | Trace, positions: int) -> Architecture:
@@ -101,16 +122,6 @@ def _stretched(subject: Architecture | Trace, positions: int) -> Architecture:
         raise InvalidSetting(f"max_positions={positions}: {subject.name} was traced at the sizes of its inputs; only architectures have it")
     require_count("max_positions", positions)
     return replace(subject, max_positions=positions)
-
-
-def _check_unplaced(run: Run, **settings: Any) -> None:
-    """Refuse what only the training of an architecture takes, lest the answer be for one device without a word."""
-    for name, value in settings.items():
-        if value is not None and (name, value) != ("devices", 1):
-            raise InvalidSetting(
-                f"{name}={value!r}: only Training of an architecture takes it, not {type(run).__name__} of what was given; "
-                "spread inference with parallel=Parallel(tensor=…), served models also with Serving(replicas=…)"
-            )
 
 
 def _settled(run: Run | None, subject: Architecture | Trace) -> Run:
@@ -205,14 +216,6 @@ def _resolve(model: Any, run: Run, inputs: Any) -> Architecture | Trace:
     raise InvalidSetting(f"model={model!r}: expected an architecture name, a torch.nn.Module, a Hugging Face configuration or a Trace")
 
 
-def _quantized(subject: Architecture | Trace, weights: str, run: Run, profile: Profile) -> Architecture | Trace:
-    """Packed weights; activations are narrowed too where the scheme does so and the chip multiplies them as they are."""
-    if isinstance(run, Training):
-        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
-    native = multiplies(scheme(weights).activation, profile)
-    return quantize(subject, weights, activations=native, skip=(*SKIP, *EXPERTS_ALONE.get(weights, ())))
-
-
 def _stored_trace(path: Path) -> Trace:
     try:
         return Trace.from_json(path.read_text(encoding="utf-8"))
@@ -228,10 +231,3 @@ def _trace(model: Any, run: Run, inputs: Any) -> Trace:
     if isinstance(run, Training):
         return trace(model, *positional, backward=True, optimizer=run.optimizer, **keywords)
     return trace(model, *positional, **keywords)
-
-
-def _default_stack(subject: Architecture | Trace, run: Run) -> str:
-    if isinstance(run, Diffusion):
-        return "pipeline"
-    generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
-    return "serving" if generates and not isinstance(run, Training) else "eager"

@@ -7,10 +7,12 @@ from tabulate import tabulate
 
 from estimator.api import estimate
 from estimator.cli import COMMANDS
+from estimator.cli.stages import stages_of
 from estimator.errors import InvalidSetting
 from estimator.hardware.cluster import list_clusters
 from estimator.run.diffusion import Diffusion
-from estimator.run.parallel import Parallel
+from estimator.run.parallel import DEGREES, Parallel
+from estimator.run.pictures import PICTURES
 from estimator.run.practice import list_practices
 from estimator.run.serving import Serving
 from estimator.run.settings import OPTIMIZERS, Inference, Training
@@ -38,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_run_options(parser)
     add = parser.add_argument_group("what is printed").add_argument
-    add("--by", metavar="WHAT", help="only the rows of one grouping: phase, component, layer, module, op, kernel, event, bound")
+    add("--by", metavar="WHAT", help="only the rows of one grouping: phase, stage, component, layer, module, op, kernel, event, bound")
     add("--json", action="store_true", help="the whole estimate as JSON")
     return parser
 
@@ -61,6 +63,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--cached-tokens", type=int, metavar="N", help="prompt tokens found in a prefix cache (default: 0)")
     add("--requests", type=int, metavar="N", help="how often it is all repeated (default: 1)")
     add("--audio-seconds", type=float, metavar="S", help="of sound that a speech model hears, for each sample")
+    _add_picture_options(add)
     add("--max-positions", type=int, metavar="N", help="of a model that was stretched to longer sequences (default: as published)")
     add("--weights", metavar="FORMAT", help="hold weights in int8, int4, fp8, mxfp4 or nvfp4 (default: as the model is)")
     add = parser.add_argument_group("serving").add_argument
@@ -73,7 +76,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--diffuse", action="store_true", help="make images or videos: with --batch, --steps, --requests and these")
     add("--height", type=int, metavar="N", help="pixels (default: what the model was made for, as of all these)")
     add("--width", type=int, metavar="N", help="pixels")
-    add("--frames", type=int, metavar="N", help="of a video")
+    add("--frames", type=int, metavar="N", help="of a video, made or looked at")
     add("--passes", type=int, metavar="N", help="of the denoiser in a step: 2 with guidance, 1 without")
     add = parser.add_argument_group("training").add_argument
     add("--train", action="store_true", help="train instead of infer")
@@ -95,7 +98,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--trainable", metavar="WHAT", help=f"{', '.join(TRAINABLE)} (default: all)")
     add("--rank", type=int, metavar="N", help=f"of the adapters of lora and qlora (default: {Training.rank})")
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: {Training.optimizer})")
+    several = "a stage, name=value,… as the options here, and name and model; once for each, with --tokens, --steps or --epochs of its own"
+    add("--stage", action="append", metavar="SETTINGS", help=several)
+    add("--stages", metavar="FILE", help="the same as [[stage]] tables of a TOML file")
+    _add_places(parser)
 
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    """On how many devices, and what stands around them."""
     add = parser.add_argument_group("many devices and what stands around them").add_argument
     add("--devices", type=int, metavar="N", help="spread a training run over as many, in the fastest layout that fits")
     for degree in DEGREES:
@@ -105,14 +115,19 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--facility", metavar="PLACE", help="add what stands around the devices: average, hyperscale, laboratory or wall")
 
 
-INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "audio_seconds")
+def _add_picture_options(add: Any) -> None:
+    add("--images", type=int, metavar="N", help="pictures, or videos of several --frames, in each prompt; also with --serve (default: 0)")
+    add("--image-height", type=int, metavar="N", help=f"pixels (default: {Inference.image_height})")
+    add("--image-width", type=int, metavar="N", help=f"pixels (default: {Inference.image_width})")
+
+
+INFERENCE = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "audio_seconds", *PICTURES)
 TRAINING = (
     "batch", "steps", "epochs", "samples", "sequence_tokens", "optimizer", "tokens", "global_batch", "precision", "recompute",
-    "sequence_parallel", "schedule", "sharding", "trainable", "rank",
+    "sequence_parallel", "schedule", "sharding", "trainable", "rank", "stage", "stages",
 )  # fmt: skip
-DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
 PLACES = ("devices", "cluster", "practice", "facility")
-SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests")
+SERVING = ("concurrency", "rate", "cached_share", "replicas", "prompt_tokens", "output_tokens", "requests", *PICTURES)
 
 
 DIFFUSION = ("batch", "steps", "height", "width", "frames", "passes", "requests")
@@ -134,6 +149,8 @@ def run_of(options: dict[str, Any]) -> Inference | Training | Serving | Diffusio
     settings = {name: options[name] for name in mine if options[name] is not None}
     if chosen == "serve":
         return Serving(**{"request_rate" if name == "rate" else name: value for name, value in settings.items()})
+    if several := stages_of(settings.pop("stage", None), settings.get("stages")):
+        settings["stages"] = several
     kind = {"train": Training, "diffuse": Diffusion, "": Inference}[chosen]
     return kind(**settings) if settings or chosen else None
 

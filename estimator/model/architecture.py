@@ -11,12 +11,14 @@ from estimator.errors import unknown_name
 from estimator.model.names import find
 from estimator.model.packing import Packer, Unpacker
 from estimator.model.program import Program
+from estimator.model.published import stored
 from estimator.model.saved import Saved, pack, unpack
+from estimator.model.vision import Vision
 
 KINDS = ("causal-lm", "encoder", "encoder-decoder", "vision", "diffusion")
 BUNDLED = Path(__file__).with_name("bundled")
 INDEX = "index.json"
-SELDOM = ("programs", "defaults", "state_bytes")  # written last, the latter two where there are any
+SELDOM = ("programs", "defaults", "state_bytes", "held_in", "vision")  # written last, all but the first where there are any
 VARIANT = '{"like": '  # begins the file of a model that differs from another one in its sizes and names alone
 
 
@@ -38,6 +40,9 @@ class Architecture:
     symbols.
     `decisions` are the choices made on the way from the published model to the traced one. `defaults` are sizes that the model
     was made for: of a diffusion pipeline height, width, frames, steps and passes of guidance.
+    `held_in` is the format that the given name stands for (`…-FP8`, gpt-oss), in which an estimate of inference packs them;
+    the programs hold them as they were traced. `vision` is the tower of a model that looks at pictures; its weights are
+    counted, but no token meets them.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Architecture:
     aliases: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
+    held_in: str | None = None
+    vision: Vision | None = None
 
     def kv_bytes(self, tokens: Any) -> Any:
         """Bytes in the caches and states of one sequence that holds `tokens` tokens (a number or an array)."""
@@ -70,6 +77,8 @@ class Architecture:
         packer = Packer()
         given: dict[str, Any] = {"state_bytes": self.state_bytes} if self.state_bytes else {}
         given |= {"defaults": dict(self.defaults)} if self.defaults else {}
+        given |= {"held_in": self.held_in} if self.held_in else {}
+        given |= {"vision": self.vision.to_json()} if self.vision else {}
         data: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in SELDOM}
         data["saved"] = pack(self.saved)
         programs = {name: program.pack(packer) for name, program in self.programs.items()}
@@ -82,6 +91,7 @@ class Architecture:
         unpacker = Unpacker(data.pop("tables"))
         data["programs"] = {name: Program.unpack(program, unpacker) for name, program in data["programs"].items()}
         data["saved"] = unpack(data["saved"])
+        data["vision"] = Vision.from_json(data["vision"]) if "vision" in data else None
         data["kv_windows"] = tuple(tuple(pair) for pair in data["kv_windows"])
         return cls(**data | {name: tuple(data[name]) for name in ("aliases", "decisions")})
 
@@ -100,16 +110,18 @@ def bundled_name(name: str) -> str | None:
 def load_architecture(name: str) -> Architecture:
     """The architecture of a bundled name or alias, or of a Hugging Face identifier.
 
-    Case, owner and words for tuning (`…-Instruct`) of a bundled name do not matter, see `bundled_name`. A name that is not bundled
-    is asked of `transformers.AutoConfig`; where that is not installed or does not know it either, raises `UnknownName`, which lists
-    the nearest bundled names and says what was tried.
+    Case, owner, words for tuning (`…-Instruct`) and the format of the weights (`…-FP8`, kept in `held_in`) of a bundled name do not
+    matter, see `bundled_name`. A name that is not bundled is asked of `transformers.AutoConfig`; where that is not installed or does
+    not know it either, raises `UnknownName`, which lists the nearest bundled names and says what was tried.
     """
-    stem = bundled_name(name)
+    plain, weights = stored(name)
+    stem = bundled_name(name) or bundled_name(plain)
     if stem is not None and (name.lower() in _by_lower() or not Path(name).is_dir()):
-        return _load(stem)
+        return _load(stem) if weights is None else _held(stem, weights)
     if "/" not in name and not Path(name).is_dir():
         raise unknown_name("model", name, _names(), "Other models go by their Hugging Face identifier ('owner/name') or as a module.")
-    return _from_transformers(name)
+    built = _from_transformers(name)
+    return built if weights is None else replace(built, held_in=weights)
 
 
 def _from_transformers(name: str) -> Architecture:
@@ -127,12 +139,30 @@ def _from_transformers(name: str) -> Architecture:
 
 
 @cache
+def _held(name: str, weights: str) -> Architecture:
+    return replace(_load(name), held_in=weights)
+
+
+@cache
 def _load(name: str) -> Architecture:
     text = (BUNDLED / f"{name}.json").read_text(encoding="utf-8")
     if not text.startswith(VARIANT):
         return Architecture.from_json(text)
     own = json.loads(text)
-    return replace(_load(own.pop("like")), **own | {"aliases": tuple(own["aliases"])})
+    base = _load(own.pop("like"))
+    if "vision" in own:
+        base = _seeing(base, Vision.from_json(own.pop("vision")))
+    return replace(base, **own | {"aliases": tuple(own["aliases"]), "decisions": (*own.get("decisions", ()), *base.decisions)})
+
+
+def _seeing(base: Architecture, vision: Vision) -> Architecture:
+    """A language model with a vision tower before it."""
+    return replace(
+        base,
+        vision=vision,
+        parameters=base.parameters + vision.parameters,
+        parameter_bytes=base.parameter_bytes + vision.parameter_bytes,
+    )
 
 
 @cache

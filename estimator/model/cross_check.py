@@ -16,6 +16,7 @@ from estimator.units import format_si
 REAL_PARTS = ("complex64", "complex128")
 PASSES = {"forward": ("forward",), "backward": ("backward", "recompute")}
 HANDLED_BY_FVCORE = {"aten.mm", "aten.addmm", "aten.bmm", "aten.convolution", "aten.linear"}
+SEEN_APART = {"est.attention", "est.recurrent_mm", "est.recurrent_addmm"}  # torch's counter meets the products in them
 NOT_PRODUCTS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "upsample_nearest2d", "upsample_bilinear2d",
                 "adaptive_avg_pool2d", "grid_sampler")  # fmt: skip
 UNEXPLAINED = "unexplained"
@@ -107,7 +108,7 @@ def _causes_torch(calls: list[tuple[Signature, str]], tally: Tally, ours: float)
             yield "attention: fused kernels recompute the scores in backward; the counter saw it taken apart", -products[0].flop
         elif signature.op == "aten.convolution_backward" and signature["groups"] > 1 and signature["output_mask"][1]:
             yield "grouped convolution: it multiplies the weight gradient by the groups", products[-1].flop * (signature["groups"] - 1)
-        elif flop and signature.op != "est.attention" and signature.op not in tally.rules:
+        elif flop and signature.op not in SEEN_APART | tally.rules:
             yield f"{_torch_name(signature.op)}: it has no rule and counts 0", -flop
         elif flop and any(spec.format in REAL_PARTS for spec in signature.inputs):
             yield COMPLEX, flop / 4 - flop  # exact: real products

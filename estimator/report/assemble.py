@@ -12,10 +12,11 @@ from estimator.quantity import Quantity
 from estimator.report.estimate import Estimate, Source
 from estimator.run.formats import matrix_unit
 from estimator.run.phase import origin_of
+from estimator.run.pictures import unshown
 from estimator.run.plan import Plan, Run
 from estimator.run.settings import SHAPES, describe
 from estimator.run.speech import is_speech
-from estimator.run.stack import Stack, matrix_format
+from estimator.run.stack import Stack, multiplied_as, product_kind
 from estimator.run.uncertainty import kind_of, metered_error, structural_error
 from estimator.units import KELVIN_AT_ZERO_CELSIUS
 
@@ -30,7 +31,7 @@ def assemble(subject: Architecture | Trace, plan: Plan, run: Run, profile: Profi
         model=subject.name,
         hardware=profile.name,
         stack=stack.name,
-        run=describe(run, without=_unused(subject)),
+        run=describe(run, without=_unused(subject) | unshown(run)),
         phases=tuple(plan.phases),
         tokens=plan.tokens,
         samples=plan.samples,
@@ -91,8 +92,8 @@ def _unknown(kernels: Iterable[Kernel]) -> dict[str, int]:
 def _format_notes(kernels: Iterable[Kernel], profile: Profile, stack: Stack) -> list[str]:
     """Where the format of a product in the model is not the one in which the chip multiplies."""
     runs: dict[tuple[str, str, str], list[str]] = {}
-    for kind, stated in sorted({(kernel.kind, kernel.format) for kernel in kernels if kernel.kind in MATRIX_KINDS}):
-        unit, used = matrix_unit(matrix_format(Kernel("", kind, "", "", (), format=stated), stack), profile)
+    for kind, stated in sorted({(product_kind(kernel), kernel.format) for kernel in kernels if kernel.kind in MATRIX_KINDS}):
+        unit, used = matrix_unit(multiplied_as(kind, stated, stack), profile)
         if used != stated or unit == "vector":
             runs.setdefault((stated, used, unit), []).append(kind)
     return [

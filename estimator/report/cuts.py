@@ -1,4 +1,4 @@
-"""The joules of an estimate cut four ways, by phase, component, layer and kernel; each cut sums to the total."""
+"""The joules of an estimate cut by phase, stage, component, layer and kernel; each cut sums to the total."""
 
 import re
 from collections import defaultdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TOP = 8  # exact: rows shown before the rest are added up, and layers of one list shown before they share a row
 SUMMED = ("energy", "share", "time", "launches", "flop", "memory_bytes")
-NAMES = ("phase", "component", "layer", "kernel", "module")  # titles of columns that hold names, not figures
+NAMES = ("phase", "stage", "model", "component", "layer", "kernel", "module")  # titles of columns that hold names, not figures
 TOTAL = "total"
 
 Row = dict[str, Any]
@@ -35,8 +35,9 @@ class Table:
 
 
 def tables(estimate: "Estimate") -> list[Table]:
-    """All four cuts, phases first."""
-    return [phases(estimate), components(estimate), layers(estimate), kernels(estimate)]
+    """All cuts: phases first, then stages where there are any."""
+    staged = [stages(estimate)] if estimate.stages else []
+    return [phases(estimate), *staged, components(estimate), layers(estimate), kernels(estimate)]
 
 
 def _name(key: str) -> Callable[[Row], str]:
@@ -71,6 +72,28 @@ def _point(estimate: "Estimate", row: Row) -> Row:
     points = [phase.point for phase in estimate.phases if phase.name == row["name"]]
     mean = {name: fmean(getattr(point, name) for point in points) for name in ("clock", "voltage")}
     return mean | {"capped": any(point.capped for point in points)}
+
+
+def stages(estimate: "Estimate") -> Table:
+    """One row a stage of a training run with what sets it apart, and the total; devices and batches are those of a step."""
+    rows = [row | _stage(estimate.stages[row["name"]]) for row in estimate.rows("stage")]
+    power = {"power": estimate.power, "mfu": estimate.mfu, "tokens": estimate.tokens, "steps": estimate.steps}
+    rows.append(_sum(TOTAL, rows) | power)
+    grown: Columns = {"model": _name("model")} if len({one.model for one in estimate.stages.values()}) > 1 else {}
+    amounts: Columns = {"tokens": _si("tokens", "")} if estimate.tokens else {"steps": _count("steps")}
+    shape: Columns = {"sequence": _count("sequence")} if estimate.tokens else {}
+    shape |= {"batch": _count("batch"), "devices": _count("devices")}
+    point: Columns = {"time": _si("time", "s"), "power": _si("power", "W"), "MFU": lambda row: f"{row['mfu']:.1%}" if row["mfu"] else ""}
+    return Table(rows, {"stage": _name("name")} | grown | amounts | shape | ENERGY | point)
+
+
+def _stage(one: "Estimate") -> Row:
+    figures = {name: getattr(one, name) for name in ("model", "tokens", "steps", "devices", "power", "mfu")}
+    return figures | {"sequence": one.run.get("sequence_tokens"), "batch": round(one.samples / one.steps) if one.samples else 0}
+
+
+def _count(key: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[key]:,}" if row.get(key) else ""
 
 
 def components(estimate: "Estimate") -> Table:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from estimator.errors import EstimatorError
 from estimator.report.exports import Exports
 from estimator.report.rows import grouped, timeline
-from estimator.report.serialize import phase_from_dict, phase_to_dict, uncertainty_from_dict
+from estimator.report.serialize import estimate_from_dict, estimate_to_dict
 from estimator.run.entry import Entry
 from estimator.run.facility import Footprint
 from estimator.run.phase import Phase
@@ -42,7 +42,8 @@ class Estimate(Exports):
     without a rule to how often it was met (empty: every operation was counted exactly). `service` is what callers of a served
     model notice, by name: requests and tokens a second, seconds to the first token and between tokens by percentile, requests in flight,
     joules for each request, prompt token and output token. Joules are those of all `devices`. `mfu` of training is the model's
-    matrix FLOP over the peak of all devices. `facility` is what it takes at the meter, where one was given. `spread` is the
+    matrix FLOP over the peak of all devices. `facility` is what it takes at the meter, where one was given. `stages` are the estimates
+    of the stages of a training run by name; the run is their sum, and `devices` those of the stage with most. `spread` is the
     `uncertainty` that JSON brought, if it did.
     """
 
@@ -63,6 +64,7 @@ class Estimate(Exports):
     devices: int = 1
     mfu: float | None = None
     facility: Footprint | None = None
+    stages: Mapping[str, "Estimate"] = field(default_factory=dict, repr=False)
     spread: Uncertainty | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -79,6 +81,11 @@ class Estimate(Exports):
     def power(self) -> float:
         """Mean power in W."""
         return self.energy / self.time
+
+    @property
+    def device_time(self) -> float:
+        """Seconds of all devices together."""
+        return sum(one.device_time for one in self.stages.values()) if self.stages else self.devices * self.time
 
     @property
     def flop(self) -> float:
@@ -144,7 +151,7 @@ class Estimate(Exports):
     def rows(self, by: str = "phase") -> list[dict[str, Any]]:
         """The joules grouped: a list of dicts with `name`, `energy` (J), `share`, largest first; the energies sum to `energy`.
 
-        `by` is one of phase, component, layer, module, op, kernel, event, bound. Groups other than component and event also
+        `by` is one of phase, stage, component, layer, module, op, kernel, event, bound. Groups other than component and event also
         have `time` (s), `launches`, `flop` and `memory_bytes`. Raises `UnknownName`.
         """
         return grouped(self.phases, by)
@@ -152,7 +159,7 @@ class Estimate(Exports):
     def timeline(self) -> list[dict[str, Any]]:
         """Power over the run: its phases in order with `start`, `time` (s), `energy` (J) and `power` (W) of all devices.
 
-        Steps repeat; here each phase stands once, with its time and joules in the whole run.
+        Steps repeat; here each phase stands once in its `stage`, with its time and joules in all of it.
         """
         return timeline(self.phases)
 
@@ -206,29 +213,15 @@ class Estimate(Exports):
 
     def to_json(self) -> str:
         """All of it as JSON; `Estimate.from_json` reads it back to an equal estimate."""
-        from estimator.report.interval import known
-
-        data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("phases", "numbers", "spread")}
-        data["spread"] = asdict(self.uncertainty) if known(self) else None
-        data["facility"] = self.facility.to_dict() if self.facility else None
-        return json.dumps(data | {"numbers": self.sources(), "phases": [phase_to_dict(phase) for phase in self.phases]})
+        return json.dumps(estimate_to_dict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Estimate":
         """Read what `to_json` wrote. Executes nothing. Raises `EstimatorError` for anything else."""
         try:
-            return cls._from_table(json.loads(text))
+            return estimate_from_dict(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise EstimatorError(f"not a stored estimate: {type(error).__name__}: {error}. Write it with Estimate.to_json().") from None
-
-    @classmethod
-    def _from_table(cls, data: dict[str, Any]) -> "Estimate":
-        data["phases"] = tuple(phase_from_dict(phase) for phase in data["phases"])
-        data["numbers"] = tuple(Source(**number) for number in data["numbers"])
-        data["assumptions"] = tuple(data["assumptions"])
-        data["facility"] = Footprint(**data["facility"]) if data.get("facility") else None
-        data["spread"] = uncertainty_from_dict(data.get("spread"))
-        return cls(**data)
 
     def __str__(self) -> str:
         return self.table()

@@ -72,7 +72,7 @@ def chain_of(estimate: "Estimate") -> Chain:
     name = next((name for name in ranked if name not in waiting), ranked[0])
     same = [(phase, entry) for phase in estimate.phases for entry in phase.entries if kernel_name(phase, entry) == name]
     phase, entry = max(same, key=lambda pair: fsum(pair[1].energy.values()))
-    devices = phase.basis.devices if phase.basis and phase.basis.loads else estimate.devices
+    devices = phase.basis.devices if phase.basis and phase.basis.loads else estimate.stages.get(phase.stage, estimate).devices
     n = entry.launches
     numbers = {number.name.partition(".")[2]: number for number in estimate.numbers if number.name.startswith("hardware.")}
     return Chain(

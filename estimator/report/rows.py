@@ -10,11 +10,13 @@ from estimator.run.entry import Entry
 from estimator.run.phase import Phase
 
 Row = dict[str, Any]
+WHOLE = "(run)"  # what a run without stages is
+IN_ORDER = ("phase", "stage")
 UNPLACED = {"host": "(host)", "optimizer": "(optimizer)"}  # what belongs to no module, by kind; else it is the model's own
 
 
 def grouped(phases: Sequence[Phase], by: str) -> list[Row]:
-    """Rows with `name`, `energy` and `share`, largest first (phases in the order they run); raises `UnknownName`."""
+    """Rows with `name`, `energy` and `share`, largest first (phases and stages in the order they run); raises `UnknownName`."""
     if by not in GROUPS:
         raise unknown_name("grouping", by, GROUPS, "Pass one of these as by=….")
     if by in EVENT_KEYS:
@@ -25,7 +27,7 @@ def grouped(phases: Sequence[Phase], by: str) -> list[Row]:
             for name, share in _NAMES[by](phase, entry):
                 groups[name].append((share, entry))
     rows = [_row(name, parts) for name, parts in groups.items()]
-    return _ranked(rows, in_order=by == "phase")
+    return _ranked(rows, in_order=by in IN_ORDER)
 
 
 def _by_event(phases: Sequence[Phase], index: int) -> list[Row]:
@@ -63,6 +65,7 @@ def _shared(names: list[str]) -> Iterator[tuple[str, float]]:
 
 _NAMES: dict[str, Callable[[Phase, Entry], Any]] = {
     "phase": lambda phase, entry: [(phase.name, 1.0)],
+    "stage": lambda phase, entry: [(phase.stage or WHOLE, 1.0)],
     "module": lambda phase, entry: _shared(_modules(entry)),
     "layer": lambda phase, entry: _shared([_layer_of(name) for name in _modules(entry)]),
     "op": lambda phase, entry: [(entry.name, 1.0)],
@@ -93,12 +96,13 @@ GROUPS = (*EVENT_KEYS, *_NAMES)
 
 
 def timeline(phases: Sequence[Phase]) -> list[Row]:
-    """Phases in order with `name`, `start` (s), `time` (s), `energy` (J) and `power` (W): those of all steps put together."""
+    """Phases in order with `name`, `stage`, `start` (s), `time` (s), `energy` (J) and `power` (W): those of all steps put together."""
     rows: list[Row] = []
     start = 0.0
     for phase in phases:
         time = fsum(entry.time for entry in phase.entries)
         energy = fsum(joules for entry in phase.entries for joules in entry.energy.values())
-        rows.append({"name": phase.name, "start": start, "time": time, "energy": energy, "power": energy / time if time else 0.0})
+        power = energy / time if time else 0.0
+        rows.append({"name": phase.name, "stage": phase.stage, "start": start, "time": time, "energy": energy, "power": power})
         start += time
     return rows

@@ -42,7 +42,7 @@ def heading(estimate: "Estimate") -> str:
     """Model, hardware, run and the headline figures."""
     lines = [
         f"{estimate.model} on {estimate.hardware}",
-        _wrapped([f"{estimate.run['kind']}({_settings(estimate.run)}), stack {estimate.stack}"]),
+        _wrapped([f"{estimate.run['kind']}({_settings(estimate.run, len(estimate.stages))}), stack {estimate.stack}"]),
         f"energy {format_si(estimate.energy, 'J')} ({_aside(estimate)})"
         f" · time {format_si(estimate.time, 's')} · mean power {format_si(estimate.power, 'W')}",
     ]
@@ -54,11 +54,13 @@ def heading(estimate: "Estimate") -> str:
     return "\n".join(line for line in said if line)
 
 
-def _settings(run: Mapping[str, Any]) -> str:
-    """What says how much is run, and what is not as usual."""
+def _settings(run: Mapping[str, Any], stages: int) -> str:
+    """What says how much is run, where that is not told stage by stage, and what is not as usual."""
     kinds = {kind.__name__: kind for kind in (Inference, Training, Serving, Diffusion)}
     usual = describe(kinds[run["kind"]]()) if run["kind"] in kinds else {}
-    shown = {name: value for name, value in run.items() if value is not None and (name in AMOUNTS or value != usual.get(name))}
+    always = () if stages else AMOUNTS
+    shown = {name: value for name, value in run.items() if value is not None and (name in always or value != usual.get(name))}
+    shown |= {"stages": stages} if stages else {}
     return ", ".join(f"{name}={value}" for name, value in shown.items() if name != "kind")
 
 
@@ -81,11 +83,17 @@ def service(estimate: "Estimate") -> str:
 
 def around(estimate: "Estimate") -> str:
     """MFU of training, and what the run takes at the meter; empty where neither is known."""
-    lines = [] if estimate.mfu is None else [f"MFU {estimate.mfu:.1%} of {estimate.devices} device{'s' * (estimate.devices > 1)}"]
+    lines = [] if estimate.mfu is None else [f"MFU {estimate.mfu:.1%} of {_devices(estimate)}"]
     if estimate.facility:
         lines.append("at the meter " + ", ".join(_metered(estimate)))
         lines.append(contributors(estimate, "facility.energy").replace("uncertain", "uncertain there"))
     return " · ".join(line for line in lines if line)
+
+
+def _devices(estimate: "Estimate") -> str:
+    fewest = min([one.devices for one in estimate.stages.values()] or [estimate.devices])
+    least = f"{fewest} to " if fewest < estimate.devices else ""
+    return f"{least}{estimate.devices} device{'s' * (estimate.devices > 1)}"
 
 
 def _metered(estimate: "Estimate") -> Iterator[str]:

@@ -11,7 +11,7 @@ from estimator.quantity import Quantity
 from estimator.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
-    from estimator.run.meter import Meter
+    from estimator.run.meter import Meter, Meters
 
 JOULES_PER_KWH = 1000 * SECONDS_PER_HOUR  # exact: by definition
 GRAMS_PER_KG = 1000  # exact: by definition
@@ -90,7 +90,7 @@ class Footprint:
     water: float = field(metadata={"unit": "L/kWh"})
     host: str = ""
     time: float = 0.0
-    meter: "Meter | None" = field(default=None, repr=False, compare=False)
+    meter: "Meter | Meters | None" = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds."""

@@ -37,6 +37,16 @@ class Group:
         found.append(self._exchange("point_to_point", size, self.parallel.pipeline, None, float(self.parallel.pipeline)))
         return [exchange for exchange in found if exchange.collective.ranks > 1]
 
+    def exchanges_looking(self, kernels: Sequence[Kernel], width: int) -> list[Exchange]:
+        """Sums over tensor-parallel ranks in a vision tower of that width, whose `kernels` are those of the whole tower."""
+        if self.parallel.tensor == 1:
+            return []
+        found = []
+        for kernel, launches in sums(kernels, width):
+            size = kernel.signatures[0].outputs[0].bytes
+            found.append(self._exchange("all_reduce", float(size), self.parallel.tensor, kernel, launches))
+        return found
+
     def _spread(self, kernel: Kernel) -> bool:
         return self.parallel.data > 1 and self.parallel.expert > 1 and (kernel.signatures[0].op == GROUPED or "expert" in kernel.module)
 

@@ -6,6 +6,7 @@ from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.model.work import Kernel
 from estimator.run.phase import Phase, host_gaps, price_each
+from estimator.run.pictures import looking, picture_notes
 from estimator.run.settings import Inference
 from estimator.run.stack import Stack
 
@@ -16,7 +17,9 @@ SEGMENTS = 8  # exact: decode is cut into this many stretches of equal length, e
 def inference_phases(model: Architecture, run: Inference, profile: Profile, stack: Stack) -> list[Phase]:
     """Phases of `run`: prefill and decode where the model generates, else forward; and the time spent waiting for the host."""
     passes = list(inference_passes(model, run, stack, run.batch))
-    phases = price_each([(name, kernels, count) for name, kernels, count, _, _ in passes], profile, stack)
+    looks = looking(model, run, stack.fusion, run.batch)
+    first = [("prefill", looks, float(run.requests))] if looks else []
+    phases = price_each([*first, *((name, kernels, count) for name, kernels, count, _, _ in passes)], profile, stack)
     return [*phases, host_gaps(profile, stack, steps=sum(count for _, _, count, _, _ in passes), sequences=run.batch)]
 
 
@@ -59,7 +62,7 @@ def inference_assumptions(model: Architecture, run: Inference) -> list[str]:
     """What the run takes for granted."""
     if model.kind != "causal-lm":
         return []
-    notes = ["all sequences of the batch start together; logits are computed for the last prompt token only"]
+    notes = [*picture_notes(model, run), "all sequences of the batch start together; logits are computed for the last prompt token only"]
     if run.cached_tokens:
         notes.append(f"{run.cached_tokens} prompt tokens come from a prefix cache; attention of new prompt tokens to them is not counted")
     return notes

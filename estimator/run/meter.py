@@ -5,7 +5,8 @@ the share of time in which devices exchange, fans by the cube of the load (affin
 cooling and distribution take what power usage effectiveness says (ISO/IEC 30134-2). The formulas serve numbers and arrays alike.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from estimator.hardware.catalogue import load_profile
@@ -63,6 +64,33 @@ class Meter:
         parts["cooling and distribution"] = (pue - 1) * sum(parts.values())
         water = numbers["facility.wue"] + numbers["grid.water"] * pue
         return Footprint(parts, pue, numbers["facility.price"] * 1.0, numbers["grid.carbon"] * 1.0, water, self.host.name, time, self)
+
+
+@dataclass(frozen=True)
+class Meters:
+    """Meters of the stages of one run, each with its share of the energy and of the time; all have one kind of server at one place."""
+
+    stages: tuple[tuple[Meter, float, float], ...]
+
+    @property
+    def host(self) -> Host:
+        """The server."""
+        return self.stages[0][0].host
+
+    def quantities(self) -> dict[str, Quantity]:
+        """Every number around the devices by path."""
+        return self.stages[0][0].quantities()
+
+    def read_as(self, energy: Numeric, time: Numeric, host: Any, numbers: Drawn) -> Footprint:
+        """What they make together of devices that take `energy` (J) in `time` (s); see `Meter.read_as`."""
+        return added([meter.read_as(joules * energy, seconds * time, host, numbers) for meter, joules, seconds in self.stages], self)
+
+
+def added(footprints: Sequence[Footprint], meter: Meters | None = None) -> Footprint:
+    """The sum of what stages of one run take at one place."""
+    names = dict.fromkeys(name for one in footprints for name in one.parts)
+    parts = {name: sum(one.parts.get(name, 0.0) for one in footprints) for name in names}
+    return replace(footprints[0], parts=parts, time=sum(one.time for one in footprints), meter=meter)
 
 
 def host_of(profile: Profile, facility: Facility, cluster: Cluster | None = None) -> Host:

@@ -6,6 +6,8 @@ from typing import Any
 
 from estimator.errors import InvalidSetting
 
+DEGREES = ("tensor", "pipeline", "data", "expert", "sequence")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parallel:

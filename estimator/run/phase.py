@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Protocol
 
 from estimator.hardware.demand import Demand
@@ -53,13 +54,17 @@ class Basis:
 
 @dataclass(frozen=True)
 class Phase:
-    """Entries that ran at one operating point. `steps` says how often the phase's body repeated; `basis` is not written to JSON."""
+    """Entries that ran at one operating point. `steps` says how often the phase's body repeated; `basis` is not written to JSON.
+
+    `stage` is that of a training run of several stages.
+    """
 
     name: str
     steps: float
     point: OperatingPoint
     entries: tuple[Entry, ...]
     basis: Basis | None = field(default=None, repr=False, compare=False)
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,11 @@ class Settled:
 def origin_of(phases: Iterable[Phase]) -> Origin | None:
     """The run that phases were worked out from, where numbers beside those of chip and stack shape it."""
     return next((phase.basis.origin for phase in phases if phase.basis is not None and phase.basis.origin is not None), None)
+
+
+def runs_of(phases: Iterable[Phase]) -> list[list[Phase]]:
+    """The phases stage by stage; all of them together where there are no stages."""
+    return [list(stage) for _, stage in groupby(phases, key=lambda phase: phase.stage)] or [[]]
 
 
 def price(name: str, kernels: Sequence[Kernel], profile: Profile, stack: Stack, *, steps: float = 1.0) -> Phase:

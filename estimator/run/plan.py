@@ -15,6 +15,7 @@ from estimator.run.inference import inference_assumptions, inference_phases
 from estimator.run.memory import shortfall
 from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, host_gaps, price
+from estimator.run.pictures import shown
 from estimator.run.served import serve
 from estimator.run.serving import Serving
 from estimator.run.settings import SHAPES, Inference, Training
@@ -54,7 +55,7 @@ def plan(subject: Architecture | Trace, run: Run, profile: Profile, stack: Stack
 
     Raises `InvalidSetting` for what cannot be spread, and for a trace that is to be served.
     """
-    spread = Parallel() if parallel is None else parallel
+    spread, run = Parallel() if parallel is None else parallel, shown(subject, run)
     if isinstance(subject, Trace):
         if spread.devices > 1 or isinstance(run, (Serving, Diffusion)):
             named = {Serving: "served", Diffusion: "diffused"}
@@ -70,6 +71,14 @@ def plan(subject: Architecture | Trace, run: Run, profile: Profile, stack: Stack
     if spread.devices > 1:
         return _spread(subject, run, profile, stack, spread)
     return _inference(subject, run, profile, stack)
+
+
+def usual_stack(subject: Architecture | Trace, run: Run) -> str:
+    """The software that a run has unless another one is named."""
+    if isinstance(run, Diffusion):
+        return "pipeline"
+    generates = isinstance(subject, Architecture) and subject.kind == "causal-lm"
+    return "serving" if generates and not isinstance(run, Training) else "eager"
 
 
 def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Stack) -> Plan:
@@ -90,17 +99,25 @@ def _trace(trace: Trace, run: Inference | Training, profile: Profile, stack: Sta
 
 def _serving(model: Architecture, run: Serving, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
     done = serve(model, run, profile, stack, parallel)
-    kernels = [kernel for name in ("prefill", "decode") for kernel in model.programs[name].kernels[stack.fusion]]
+    kernels = _steps(model, run, stack)
     tokens = round(run.requests * run.outputs.mean)
     devices = parallel.devices * run.replicas
     return Plan(done.phases, kernels, done.notes, tokens=tokens, samples=run.requests, devices=devices, service=done.service)
+
+
+def _steps(model: Architecture, run: Inference | Serving, stack: Stack) -> list[Kernel]:
+    """Kernels of every step of inference, and of the tower where there are pictures."""
+    programs = [program for name, program in model.programs.items() if name != "training"]
+    if run.images and model.vision is not None:
+        programs.append(model.vision.program)
+    return [kernel for program in programs for kernel in program.kernels[stack.fusion]]
 
 
 def _spread(model: Architecture, run: Inference, profile: Profile, stack: Stack, parallel: Parallel) -> Plan:
     generates = "decode" in model.programs
     check_positions(model, run.prompt_tokens + run.output_tokens * generates, _lengths(run, True, generates))
     samples = run.batch * run.requests
-    kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
+    kernels = _steps(model, run, stack)
     phases, notes = spread_inference(model, run, profile, stack, parallel)
     notes = [*notes, *inference_assumptions(model, run)]
     tokens = samples * run.output_tokens if generates else 0
@@ -142,7 +159,7 @@ def _inference(model: Architecture, run: Inference, profile: Profile, stack: Sta
     memory = {"weights": model.parameter_bytes, "KV cache": run.batch * model.kv_bytes(tokens)}
     check_positions(model, tokens, _lengths(run, not is_speech(model), generates))
     notes = [*inference_assumptions(model, run), *shortfall(profile, memory)]
-    kernels = [kernel for name, program in model.programs.items() if name != "training" for kernel in program.kernels[stack.fusion]]
+    kernels = _steps(model, run, stack)
     samples, windows = run.batch * run.requests, in_windows(model, run)
     written = windows.batch * windows.requests * run.output_tokens if generates else 0
     phases = inference_phases(model, windows, profile, stack)

@@ -35,10 +35,10 @@ def heads_of(kernels: Sequence[Kernel]) -> Heads | None:
 class Roles:
     """What each product does for its block, told from the widths and from the order of the kernels."""
 
-    def __init__(self, kernels: Sequence[Kernel]) -> None:
+    def __init__(self, kernels: Sequence[Kernel], hidden: int | None = None) -> None:
         self.heads = heads_of(kernels)
         self.experts = {int(s["weight"].shape[0]) for k in kernels for s in k.signatures if is_grouped(s)}
-        self.hidden = _hidden(kernels)
+        self.hidden = _hidden(kernels) if hidden is None else hidden
         self.row: set[int] = set()
         self.whole: set[int] = set()
         attended, blocks = False, dict[tuple[str, tuple[int, ...]], int]()
@@ -106,12 +106,12 @@ def _hidden(kernels: Sequence[Kernel]) -> Any:
     return next((widths(k.signatures[0])[0] for k in reversed(kernels) if k.kind == "matmul"), 0)
 
 
-def sums(kernels: Sequence[Kernel]) -> Iterator[tuple[Kernel, float]]:
+def sums(kernels: Sequence[Kernel], hidden: int | None = None) -> Iterator[tuple[Kernel, float]]:
     """Where a layer ends a block in a sum over ranks: the last product of each block, and how often it is launched.
 
     Experts and shared experts of one block are added before they are summed.
     """
-    roles = Roles(kernels)
+    roles = Roles(kernels, hidden)
     ends = {(block_of(k.module), k.layers): k for k in kernels if id(k) in roles.row}
     for kernel in ends.values():
         yield kernel, kernel.launches

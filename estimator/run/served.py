@@ -14,8 +14,10 @@ from estimator.run.context import check_positions
 from estimator.run.entry import HOST, WAITING, Asked
 from estimator.run.latency import between_tokens, quantile, to_first_token
 from estimator.run.memory import largest_batch
+from estimator.run.packed import packed
 from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, price_asked, repeated
+from estimator.run.pictures import picture_notes
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
 from estimator.run.stack import Stack, engine_of
@@ -40,7 +42,7 @@ class Served:
 def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, parallel: Parallel) -> Served:
     """The phases that serve `run.requests` requests. Raises `InvalidSetting` for more than the memory, or the engine, can take."""
     _check_length(model, run)
-    draft = load_architecture(run.draft) if run.draft is not None else None
+    draft = packed(load_architecture(run.draft), None, profile) if run.draft is not None else None
     if draft is not None:
         _check_length(draft, run)
     if not run.cuda_graphs:  # each kernel is launched by the interpreter
@@ -62,7 +64,7 @@ def serve(model: Architecture, run: Serving, profile: Profile, stack: Stack, par
     asleep = sum(share for share, steady in states if steady is None)
     if asleep and not run.scale_to_zero:
         phases.append(_idle(profile, stack, asleep * seconds, devices))
-    notes = _notes(model, run, parallel, most)
+    notes = (*picture_notes(model, run), *_notes(model, run, parallel, most))
     return Served(tuple(phases), _figures(run, busy, phases, seconds, most, devices), notes=notes)
 
 

@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 from estimator.errors import InvalidSetting
 from estimator.run.lengths import Lengths, lengths
+from estimator.run.pictures import Pictures
 from estimator.units import require_count, require_positive, require_share
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving:
+class Serving(Pictures):
     """Serve a language model with continuous batching, as vLLM, SGLang and TensorRT-LLM do, in the steady state.
 
     Either `concurrency` requests are always in flight on each replica (64 unless `request_rate` is given), or `request_rate` requests a
@@ -20,6 +21,7 @@ class Serving:
     `chunk_tokens` tokens in a step. Without `cuda_graphs` the host launches every kernel.
     `hourly` scales the rate by hour of the day (24 shares, or any number of equal parts); a replica without requests idles, or is
     switched off with `scale_to_zero` in the hours without any. `requests` are counted in the estimate.
+    `images` of each prompt are looked at once, see `Pictures`; their tokens come on top of `prompt_tokens`.
     `draft` names a smaller model that proposes `draft_tokens` tokens a step, of which each is accepted with probability `acceptance`.
 
     Raises `InvalidSetting` for values out of range.
@@ -44,6 +46,7 @@ class Serving:
     usual_concurrency: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
+        Pictures.__post_init__(self)
         for name in ("max_num_seqs", "chunk_tokens", "replicas", "requests", "draft_tokens"):
             require_count(name, getattr(self, name))
         if self.chunk_tokens < 2:

@@ -17,7 +17,9 @@ from estimator.run.experts import on_engine, touched
 from estimator.run.group import Group
 from estimator.run.parallel import Parallel
 from estimator.run.phase import asked, counted
+from estimator.run.pictures import looking, seen, width_of
 from estimator.run.roles import is_grouped, widths
+from estimator.run.serving import Serving
 from estimator.run.shard import check_degree, shard
 from estimator.run.stack import Stack, engine_of, terms
 
@@ -41,7 +43,7 @@ class Steps:
     """Steps of one model on one device of a group, at any batch."""
 
     def __init__(self, model: Architecture, profile: Profile, stack: Stack, parallel: Parallel) -> None:
-        self.profile, self.stack, self.parallel = profile, stack, parallel
+        self.model, self.profile, self.stack, self.parallel = model, profile, stack, parallel
         self.serves = engine_of(stack)
         self.engine = _engine(model, stack.fusion)
         check_degree(model.name, self.engine.decode.kernels[stack.fusion], parallel.tensor)
@@ -59,6 +61,21 @@ class Steps:
         exchanges = self.group.exchanges([kernel for kernel, _ in whole], batch.rows, batch.logits)
         parts += [Part(exchanged(exchange, self.stack), batch.share) for exchange in exchanges]
         return [*parts, self._sampling([kernel for kernel, _ in whole], batch)]
+
+    def look(self, run: Serving, requests: float) -> list[Part]:
+        """What one device does in a step to look at the pictures of so many requests, fewer than one where a step rarely has any.
+
+        The host launches each kernel: engines keep no graph of a tower, whose pictures differ in size.
+        """
+        pictures = seen(self.model, run).pictures
+        if not pictures:
+            return []
+        often, together = min(requests * pictures, 1.0), max(requests, 1 / pictures)
+        stack = self.stack.model_copy(update={"launch_interval": self.serves.launch_interval})
+        whole, own = (looking(self.model, run, stack.fusion, together, ranks) for ranks in (1, self.parallel.tensor))
+        items = [asked(kernel, self.profile, stack) for kernel in own]
+        items += [exchanged(exchange, stack) for exchange in self.group.exchanges_looking(whole, width_of(whole))]
+        return [Part(scaled(item, often), 1.0) for item in items]
 
     def attention(self, batch: Batch) -> list[Asked]:
         """Attention to the caches alone, in one step."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from estimator.errors import InvalidSetting
+from estimator.run.pictures import Pictures
 from estimator.run.training_settings import OPTIMIZERS, Training
 from estimator.units import require_count, require_positive
 
@@ -13,13 +14,14 @@ __all__ = ["OPTIMIZERS", "SHAPES", "Inference", "Training", "describe"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inference:
+class Inference(Pictures):
     """Run a model forward: for a language model a prompt (prefill), then token by token (decode).
 
     `batch` sequences together, each of `prompt_tokens`, of which `cached_tokens` are found in a prefix cache, then
     `output_tokens` each. `requests` repeats it all. Models that do not generate use `batch`, `prompt_tokens` (as the sequence
     length, where they have one) and `requests`. `audio_seconds` of sound, of a speech model, are heard in windows, each with
-    `output_tokens` of its own. Raises `InvalidSetting` for values out of range.
+    `output_tokens` of its own. `images` of each prompt are looked at once, see `Pictures`; their tokens come on top of
+    `prompt_tokens`. Raises `InvalidSetting` for values out of range.
     """
 
     batch: int = 1
@@ -30,6 +32,7 @@ class Inference:
     audio_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        Pictures.__post_init__(self)
         if self.audio_seconds is not None:
             require_positive("audio_seconds", self.audio_seconds)
         for name in ("batch", "prompt_tokens", "requests"):
@@ -46,8 +49,8 @@ class Inference:
 
 
 def describe(run: Any, without: Collection[str] = ()) -> dict[str, object]:
-    """The settings as plain data for reports and JSON, `without` those that do not apply to the model."""
-    values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in without}
+    """The settings as plain data for reports and JSON, `without` those that do not apply to the model; stages have their own."""
+    values = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in (*without, "stages")}
     return {"kind": type(run).__name__} | {
         name: value if isinstance(value, (int, float, str, type(None))) else _plain(value) for name, value in values.items()
     }

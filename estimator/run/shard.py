@@ -27,14 +27,15 @@ def check_degree(name: str, kernels: Sequence[Kernel], tensor: int) -> None:
         )
 
 
-def shard(kernels: Sequence[Kernel], tensor: int = 1, expert: int = 1) -> tuple[Kernel, ...]:
+def shard(kernels: Sequence[Kernel], tensor: int = 1, expert: int = 1, hidden: int | None = None) -> tuple[Kernel, ...]:
     """The kernels that one of `tensor` ranks runs; experts are spread whole over `expert` ranks, or cut by all of them (1).
 
+    `hidden` is the width of the residual stream, by default that of what goes into the last product, a language model's head.
     The batch is left as it is: every rank of a tensor-parallel group sees every token.
     """
     if tensor == 1 and expert == 1:
         return tuple(kernels)
-    roles = Roles(kernels)
+    roles = Roles(kernels, hidden)
     return tuple(_sharded(kernel, roles, tensor, expert) for kernel in kernels)
 
 

@@ -13,6 +13,7 @@ from estimator.run.inference import inference_passes
 from estimator.run.memory import cache_bytes, shortfall, weight_bytes
 from estimator.run.parallel import Parallel
 from estimator.run.phase import Phase, asked, host_gaps, price_together, repeated
+from estimator.run.pictures import looking, width_of
 from estimator.run.settings import Inference
 from estimator.run.shard import check_degree, shard
 from estimator.run.stack import Stack
@@ -33,6 +34,8 @@ def spread_inference(
     if parallel.sequence > 1:
         raise InvalidSetting(f"sequence={parallel.sequence}: inference does not cut the tokens of one sequence; use tensor=…")
     group, phases, steps = Group(profile, parallel), list[Phase](), 0.0
+    if run.images:
+        phases += _look(model, run, group, stack, parallel)
     for name, kernels, count, rows, last in inference_passes(model, run, stack, run.batch // parts):
         check_degree(model.name, kernels, parallel.tensor)
         groups: dict[str, list[Asked]] = {name: list(_own(kernels, profile, stack, parallel))}
@@ -44,6 +47,15 @@ def spread_inference(
     held = {"weights": weight_bytes(model, parallel), "KV cache": run.batch / parallel.data * cache_bytes(model, tokens, parallel)}
     notes = [f"spread over {parallel.devices} devices ({parallel}); switches between them are not included", *shortfall(profile, held)]
     return [repeated(phase, 1.0, parallel.devices) for phase in phases], notes
+
+
+def _look(model: Architecture, run: Inference, group: Group, stack: Stack, parallel: Parallel) -> list[Phase]:
+    """Looking at the pictures, the tower cut like the model's layers; with pipeline stages each looks at as many."""
+    requests = run.batch / (parallel.data * parallel.pipeline)
+    whole, own = (looking(model, run, stack.fusion, requests, ranks) for ranks in (1, parallel.tensor))
+    groups = {"prefill": [asked(kernel, group.profile, stack) for kernel in own]}
+    found = [exchanged(one, stack) for one in group.exchanges_looking(whole, width_of(whole))]
+    return price_together(groups | ({COMMUNICATION: found} if found else {}), group.profile, stack, steps=float(run.requests))
 
 
 def _own(kernels: tuple[Kernel, ...], profile: Profile, stack: Stack, parallel: Parallel) -> Iterator[Asked]:

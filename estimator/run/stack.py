@@ -9,6 +9,9 @@ from estimator.hardware.schema import Byte, BytePerClock, Number, Profile, Secon
 from estimator.model.transform.routing import GROUPED
 from estimator.model.work import Kernel
 
+RECURRENT = "recurrent"
+BY_CUDNN = ("convolution", RECURRENT)  # which has a switch for tf32 of its own
+
 
 class Engine(Section):
     """What a serving engine adds: its scheduler beside the device, its sampler, and how it runs the products of experts."""
@@ -138,12 +141,17 @@ def host_seconds(stack: Stack, sequences: float = 0.0) -> float:
 
 def matrix_format(kernel: Kernel, stack: Stack) -> str:
     """The number format in which the stack asks for the kernel's matrix products: fp32 may mean tf32."""
-    return multiplied_as(kernel.kind, kernel.format, stack)
+    return multiplied_as(product_kind(kernel), kernel.format, stack)
+
+
+def product_kind(kernel: Kernel) -> str:
+    """The kind of a kernel with matrix products, those of recurrent layers apart."""
+    return RECURRENT if kernel.name.startswith(f"est.{RECURRENT}") else kernel.kind
 
 
 def multiplied_as(kind: str, number_format: str, stack: Stack) -> str:
     """The same for any kernel of that kind and number format."""
-    as_tf32 = stack.fp32_convolution_as_tf32 if kind == "convolution" else stack.fp32_matmul_as_tf32
+    as_tf32 = stack.fp32_convolution_as_tf32 if kind in BY_CUDNN else stack.fp32_matmul_as_tf32
     return "tf32" if number_format == "fp32" and as_tf32 else number_format
 
 

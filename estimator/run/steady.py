@@ -126,7 +126,8 @@ class Steady:
         for chunk in mix.chunks:
             others = mix.decoding - chunk.prompts
             decoding = max(others, 1.0) if others > WHOLE else 0.0
-            kinds.append((chunk.share, self._parts(Batch(decoding, mix.context, *_pieces(chunk, mix.cached)))))
+            parts = self._parts(Batch(decoding, mix.context, *_pieces(chunk, mix.cached)))
+            kinds.append((chunk.share, [*self.steps.look(self.run, chunk.prompts), *parts]))
         return kinds
 
     def _parts(self, batch: Batch) -> list[Part]:

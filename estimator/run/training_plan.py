@@ -26,6 +26,11 @@ from estimator.units import format_si
 USEFUL = ("forward", "backward")
 
 
+def usual_practice(devices: int) -> str:
+    """A single device loses nothing unless a practice is named; more run as Megatron does."""
+    return "ideal" if devices == 1 else "megatron"
+
+
 def site_of(
     profile: Profile,
     stack: str | Stack | None = None,
@@ -33,14 +38,14 @@ def site_of(
     cluster: str | Cluster | None = None,
     practice: str | Practice | None = None,
 ) -> Site:
-    """Where a run takes place; a single device loses nothing unless a practice is named, more run as Megatron does."""
+    """Where a run takes place, with the practice that is usual for so many devices unless one is named."""
     parallel = parallel or Parallel()
     if not isinstance(cluster, (str, Cluster, type(None))):
         raise InvalidSetting(f"cluster={cluster!r}: expected a name or a Cluster")
     if not isinstance(practice, (str, Practice, type(None))):
         raise InvalidSetting(f"practice={practice!r}: expected a name or a Practice")
     if practice is None:
-        practice = "ideal" if parallel.devices == 1 else "megatron"
+        practice = usual_practice(parallel.devices)
     custom = load_practice(practice) if isinstance(practice, str) else practice
     software = stack if isinstance(stack, Stack) else load_stack(stack or custom.stack)
     if parallel.devices == 1 and cluster is None:
@@ -145,8 +150,13 @@ def _spared(shape: Shape, run: Training, site: Site, memory: dict[str, float]) -
     )
 
 
+def useful_flop(phases: Sequence[Phase]) -> float:
+    """Matrix FLOP of the model, recomputation left out and masks counted dense."""
+    return sum(entry.matmul_flop for phase in phases if phase.name in USEFUL for entry in phase.entries)
+
+
 def utilization(phases: Sequence[Phase], site: Site, number_format: str) -> float:
-    """MFU: matrix FLOP of the model, recomputation left out and masks counted dense, over the peak at the highest clock (PaLM, app. B)."""
+    """MFU: useful matrix FLOP over the peak at the highest clock (PaLM, app. B), which is that of the kind of product with most of them."""
     done: Counter[str] = Counter()
     for phase in phases:
         for entry in phase.entries if phase.name in USEFUL else ():
@@ -155,4 +165,4 @@ def utilization(phases: Sequence[Phase], site: Site, number_format: str) -> floa
     unit, used = matrix_unit(multiplied_as(most, number_format, site.stack), site.profile)
     section = site.profile.tensor if unit == "tensor" else site.profile.vector
     peak = 2 * float(section.fma_per_clock[used]) * site.profile.die.multiprocessors * float(site.profile.clock.boost)  # type: ignore[union-attr]
-    return sum(done.values()) / (sum(map(seconds, phases)) * site.parallel.devices * peak)
+    return useful_flop(phases) / (sum(map(seconds, phases)) * site.parallel.devices * peak)

@@ -1,10 +1,14 @@
 """How a model is trained: a frozen record with documented defaults."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimator.errors import InvalidSetting, unknown_name
 from estimator.units import require_count, require_non_negative, require_positive, require_share
+
+if TYPE_CHECKING:
+    from estimator.run.stage import Stage
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "adamw8bit", "adagrad", "adafactor", "lion", "muon")
 USUAL_LENGTH = 2048  # exact: a default that users change
@@ -13,6 +17,7 @@ RECOMPUTE = ("none", "selective", "elementwise", "full")  # each keeps less than
 TRAINABLE = ("all", "lora", "qlora")
 SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
 SHARDING = ("none", "zero1", "zero2", "zero3")
+AMOUNTS = ("steps", "epochs", "tokens")  # of which one says how long a run is
 CHOICES = {"precision": PRECISIONS, "recompute": RECOMPUTE, "trainable": TRAINABLE, "sharding": SHARDING, "schedule": SCHEDULES}
 
 
@@ -37,6 +42,7 @@ class Training:
     stages, one of `SCHEDULES` (see `estimator.run.schedule`).
     `input_seconds`: time of one host core for each sample, spread over `workers` for each device. `checkpoint_every` and
     `evaluation_every` steps (0: never), an evaluation being `evaluation_samples` forward.
+    `stages`: a list of `Stage`, each with its own length and what differs in it; they follow each other without a pause.
 
     Raises `InvalidSetting` or `UnknownName`.
     """
@@ -65,6 +71,7 @@ class Training:
     evaluation_every: int = 0
     evaluation_samples: int = 0
     runs: int = 1
+    stages: "Sequence[Stage] | None" = None
 
     def __post_init__(self) -> None:
         if self.sequence_tokens is not None:
@@ -90,9 +97,11 @@ class Training:
         if self.interleave > 1 and self.schedule != "1f1b":
             raise InvalidSetting(f"interleave={self.interleave}: stretches of layers go with schedule='1f1b', not {self.schedule!r}")
         self._check_amount()
+        if self.stages is not None:
+            self._check_stages()
 
     def _check_amount(self) -> None:
-        given = [name for name in ("steps", "epochs", "tokens") if getattr(self, name) is not None]
+        given = [name for name in AMOUNTS if getattr(self, name) is not None]
         if self.steps is not None:
             require_count("steps", self.steps)
         if self.steps is not None and (self.epochs is not None or self.samples is not None):
@@ -106,6 +115,17 @@ class Training:
             require_count("samples", self.samples)
         if self.tokens is not None:
             require_positive("tokens", self.tokens)
+
+    def _check_stages(self) -> None:
+        from estimator.run.stage import numbered
+
+        for name in AMOUNTS:
+            if getattr(self, name) is not None:
+                raise InvalidSetting(f"{name}={getattr(self, name)!r}: a run is as long as its stages; give each its own, Stage({name}=…)")
+        stages = numbered(self.stages)
+        object.__setattr__(self, "stages", stages)
+        for stage in stages:
+            stage.of(self)
 
     @property
     def length(self) -> int:
@@ -124,6 +144,8 @@ class Training:
     @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run; 1 where nothing says more."""
+        if self.stages is not None:
+            return sum(stage.of(self).total_steps for stage in self.stages)
         if self.steps is not None:
             return self.steps
         if self.tokens is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from estimator.quantity import Quantity
 from estimator.run.facility import FIGURES
-from estimator.run.meter import Meter
+from estimator.run.meter import Meter, Meters
 from estimator.run.uncertainty import METER, structural_path
 from estimator.run.uncertainty_samples import Sampled, Sampler
 
@@ -18,7 +18,7 @@ class Surroundings:
     Without a `structural` error, because no such run was measured at a meter, devices are read with the error of their own.
     """
 
-    meter: Meter
+    meter: Meter | Meters
     structural: Mapping[str, Quantity]
 
     def quantities(self) -> dict[str, Quantity]:

@@ -7,6 +7,7 @@ event and the operating point are computed anew for every sample.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from estimator.hardware.settle_many import COLUMNS, PointMany, WorkMany, settle_
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
 from estimator.run.meter import Meter
-from estimator.run.phase import Basis, Phase, origin_of
+from estimator.run.phase import Basis, Phase, origin_of, runs_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, STRUCTURAL, Uncertainty, shape_of, structural_path
 from estimator.run.uncertainty_meter import Surroundings, at_meter, measured
@@ -48,13 +49,16 @@ def propagate(
 
     Raises `EstimatorError` for phases that do not hold what they were priced from, or if no sample can run.
     """
-    bases = bases_of(phases)
-    origin = origin_of(phases)
-    known = of_run(origin)
-    quantities = quantities_of(bases[0]) | (dict(origin.quantities()) if origin else {}) | dict(structural)
+    stages = [(bases_of(run), origin_of(run)) for run in runs_of(phases)]
+    known = [of_run(origin) for _, origin in stages]
+    quantities = dict(structural)
+    for bases, origin in stages:  # of one chip with one stack, so that a path means the same number in each
+        quantities |= quantities_of(bases[0]) | (dict(origin.quantities()) if origin else {})
 
     def figures(sampler: Sampler, size: int) -> dict[str, Array]:
-        return shaped(price_many(bases, sampler, size), known, sampler)
+        each = [shaped(price_many(bases, sampler, size), found, sampler) for (bases, _), found in zip(stages, known)]
+        energy, time = (reduce(add, [one[name] for one in each]) for name in ("energy", "time"))
+        return {"energy": energy, "time": time, "power": energy / time}
 
     return _propagate(figures, quantities, structural, samples, shares, meter)
 

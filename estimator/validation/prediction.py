@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import fsum
 
 from estimator.hardware.events import Counts
@@ -18,13 +18,14 @@ class Prediction:
     """Phases priced on `profile` that together make `units` of what the row counts (tokens, samples, calls, …).
 
     `units` is None where the amount of work is not known, so that only power and ratios can be compared. The phases hold the joules of
-    all `devices`, which run alike.
+    all `devices`, which run alike. `apart` says what had to be assumed about the work, so that the row is reported apart.
     """
 
     phases: tuple[Phase, ...]
     profile: Profile
     units: float | None = 1.0
     devices: int = 1
+    apart: str = field(default="", kw_only=True)
 
     @property
     def power(self) -> float:

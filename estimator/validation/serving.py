@@ -13,6 +13,7 @@ from estimator.run.inference import decode_segments
 from estimator.run.lengths import Lengths
 from estimator.run.parallel import Parallel
 from estimator.run.phase import host_gaps, price
+from estimator.run.pictures import shown
 from estimator.run.plan import plan
 from estimator.run.serving import Serving
 from estimator.run.serving_step import Steps
@@ -20,6 +21,7 @@ from estimator.run.settings import Inference
 from estimator.run.stack import Stack, load_stack
 from estimator.run.steady import Steady
 from estimator.validation.hardware import profile_of
+from estimator.validation.pictures import shows
 from estimator.validation.prediction import Prediction
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.workloads import workloads
@@ -30,9 +32,9 @@ WIDE = {"bf16": ("bf16", "bfloat16", "fp16", "float16"), "fp16": ("fp16", "float
 def bundled_of(row: Row) -> tuple[Architecture, str | None]:
     """The bundled architecture of the row's model, and the weight format that its name states; raises `NotPredicted`."""
     text = row.text("model_id").lower()
-    plain, scheme = stored(text)
-    name = bundled_name(workloads()["model"].get(text, text)) or bundled_name(plain)
-    if name is None:
+    name = workloads()["model"].get(text, text)
+    plain, scheme = stored(name)
+    if bundled_name(name) is None and bundled_name(plain) is None:
         raise NotPredicted("no bundled architecture of this model")
     return load_architecture(name), scheme
 
@@ -64,13 +66,16 @@ def on_one_device(row: Row) -> None:
 
 def generation(row: Row) -> Prediction:
     """Tokens in the steady state of a serving engine: `batch_size` sequences in flight on `n_gpus` devices, per output token."""
-    bundled, named = bundled_of(row)
-    unsaid = [column for column in ("batch_size", "input_len", "output_len") if not row.text(column)]
+    (bundled, named), pictures = bundled_of(row), shows(row)
+    if pictures.settings and bundled.vision is None:
+        raise NotPredicted(f"{bundled.name} is bundled without its vision tower")
+    needed = ("batch_size", "output_len") if pictures.tokens else ("batch_size", "input_len", "output_len")
+    unsaid = [column for column in needed if not row.text(column)]
     if unsaid:
         raise NotPredicted(f"the workload is not stated: no {', '.join(unsaid)}")
     profile, scheme = profile_of(row), scheme_of(row.text("precision")) or named
     model = _served(bundled.name, scheme, scheme is None or multiplies(schemes()[scheme].activation, profile))
-    parallel, flight, prompt = spread_of(row), row.number("batch_size"), row.number("input_len")
+    parallel, flight, prompt = spread_of(row), row.number("batch_size"), row.number("input_len", pictures.tokens)
     spread = workloads()["spread"].get(row.text("task"), workloads()["spread"]["others"])
     run = Serving(
         concurrency=flight,
@@ -78,9 +83,10 @@ def generation(row: Row) -> Prediction:
         prompt_tokens=Lengths(prompt, spread["prompt"]),
         output_tokens=Lengths(row.number("output_len"), spread["output"]),
         cached_share=max(0.0, 1 - row.number("input_len_uncached_est", prompt) / prompt),
+        **pictures.settings,
     )
-    steady = Steady(Steps(model, profile, load_stack(engine_of(row)), parallel), run, flight)
-    return Prediction(tuple(steady.phases(devices=parallel.devices)), profile, steady.tokens, parallel.devices)
+    steady = Steady(Steps(model, profile, load_stack(engine_of(row)), parallel), shown(model, run), flight)
+    return Prediction(tuple(steady.phases(devices=parallel.devices)), profile, steady.tokens, parallel.devices, apart=pictures.apart)
 
 
 def spread_of(row: Row) -> Parallel:

@@ -37,7 +37,7 @@ SUITES = (
                        "training_step": _later("batch and steps of a window are not stated")},
           ("hardware", "network", "dataset"), "training"),
     Suite("steps", {"model_step": steps.predict}, ("hardware", "task", "model"), "inference"),
-    Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": _later("prompts of pictures or sound are not stated")},
+    Suite("serving", {"llm_serving": serving.generation, "multimodal_serving": serving.generation},
           ("hardware", "task", "model"), "serving"),
     Suite("diffusion", {"diffusion": diffusion.generation}, ("hardware", "task"), "diffusion"),
     Suite("inference", {"inference_batch1": queries.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),

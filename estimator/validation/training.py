@@ -15,7 +15,7 @@ from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.serving import on_one_device
 from estimator.validation.workloads import workloads
 
-READS_TEXT = {"bert_base_uncased"}
+OF_SOME_LENGTH = {"bert_base_uncased", "deepspeech2"}  # they read text or speech
 
 
 STACK = "eager-2021"
@@ -36,9 +36,9 @@ def epoch(row: Row) -> Prediction:
     """One pass over the training samples, with the host's part: launching kernels, and decoding samples in worker processes."""
     on_one_device(row)
     network = row.text("network")
-    tokens = row.whole("input_len", _tokens(row)) if network in READS_TEXT else 0
+    tokens = row.whole("input_len", _tokens(row)) if network in OF_SOME_LENGTH else 0
     batch, profile = row.whole("batch_size"), profile_of(row)
-    name = f"{network} {row.text('dataset')}" if network in READS_TEXT else network
+    name = f"{network} {row.text('dataset')}" if network in OF_SOME_LENGTH else network
     program = _program(name, row.text("optimizer", "sgd"), tokens)
     phases = _priced(program, batch, profile)
     known = workloads()["dataset"].get(row.text("dataset"), {})

@@ -78,9 +78,9 @@ def architecture_for(name: str, billions: float) -> tuple[Architecture, float]:
 
 @cache
 def _decoder_size(name: str) -> float:
-    """Parameters of a dense decoder; 0 for anything else."""
+    """Parameters of a dense decoder without recurrent layers or a tower; 0 for anything else."""
     model = load_architecture(name)
-    dense = model.kind == "causal-lm" and model.active_parameters == model.parameters
+    dense = model.kind == "causal-lm" and model.active_parameters == model.parameters and not model.state_bytes
     return float(model.parameters) if dense else 0.0
 
 

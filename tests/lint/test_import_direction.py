@@ -25,7 +25,7 @@ BELOW = {
 
 # Libraries that may be imported in some rooms alone, inside functions too.
 ROOMS = {
-    "torch": ("model/tracing/", "model/build/", "validation/networks.py", "measurement/work/"),
+    "torch": ("model/tracing/", "model/build/", "validation/networks/", "measurement/work/"),
     "transformers": ("model/", "measurement/work/models.py"),
     "pynvml": ("measurement/meters/nvidia.py",),
     "amdsmi": ("measurement/meters/amd.py",),

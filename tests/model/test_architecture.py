@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estimator import Inference, Parallel, estimate, quantize
 from estimator.errors import UnknownName
 from estimator.model import architecture
 from estimator.model.architecture import Architecture, list_models, load_architecture
@@ -64,6 +65,25 @@ def test_names_and_aliases_lead_to_the_same_architecture_whatever_their_case():
     assert "llama-3.1-8b" in list_models()
 
 
+@pytest.mark.parametrize(
+    ("name", "held_in"), [("Qwen/Qwen3-VL-235B-A22B-Instruct-FP8", "fp8"), ("gpt-oss-20b", "mxfp4"), ("qwen3-8b", None)]
+)
+def test_a_name_that_states_a_format_costs_the_same_by_either_road(name, held_in):
+    run, eight = Inference(prompt_tokens=64, output_tokens=4), Parallel(tensor=8)
+    model = load_architecture(name)
+    assert model.held_in == held_in
+    assert estimate(model, "H100", run, parallel=eight).energy == estimate(name, "H100", run, parallel=eight).energy
+    assert Architecture.from_json(model.to_json()).held_in == held_in
+
+
+def test_weights_that_are_asked_for_replace_those_of_the_name():
+    model = load_architecture("acme/Llama-3.1-8B-FP8")
+    light = quantize(model, "int4")
+    assert light.held_in is None and light.parameter_bytes < 0.4 * model.parameter_bytes
+    run = Inference(prompt_tokens=64, output_tokens=4)
+    assert estimate(light, "H100", run).energy == estimate("llama-3.1-8b", "H100", run, weights="int4").energy
+
+
 def test_an_unknown_name_lists_its_nearest():
     with pytest.raises(UnknownName, match=r"unknown model 'llama-3.1-9b'. Nearest: .*llama-3.1-8b.* Hugging Face identifier"):
         load_architecture("llama-3.1-9b")
@@ -84,6 +104,19 @@ def test_a_name_that_transformers_does_not_know_either_says_so(monkeypatch):
     monkeypatch.setattr(build, "published_config", no_such_repository)
     with pytest.raises(UnknownName, match="AutoConfig was asked for its configuration and has none: acme/nothing is not a local folder"):
         load_architecture("acme/nothing")
+
+
+def test_a_name_that_is_nowhere_is_asked_for_once(monkeypatch):
+    assemble, asked = pytest.importorskip("estimator.model.build.assemble"), []
+
+    def unreachable(url, timeout):
+        asked.append(url)
+        raise RuntimeError("no route")
+
+    monkeypatch.setattr(assemble.huggingface_hub, "get_hf_file_metadata", unreachable)
+    with pytest.raises(UnknownName, match="has none: no route"):
+        load_architecture("acme/nothing-at-all")
+    assert len(asked) == 1 and asked[0].endswith("acme/nothing-at-all/resolve/main/config.json")
 
 
 def test_a_published_configuration_is_built_on_demand(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Bundled programs against closed forms derived by hand, published parameter counts, fresh traces and their own regeneration."""
 
+import json
 import re
 from functools import cache
 
@@ -174,6 +175,13 @@ def test_the_bundle_is_small_and_has_nothing_without_a_configuration():
     assert list_models() == sorted((*zoo.entries(), *pipelines.names()))
     assert len(list_models()) >= 25
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= LARGEST_BUNDLE
+
+
+def test_a_model_of_the_same_sizes_is_stored_as_what_is_its_own():
+    text, base, own = ((BUNDLED / "qwen3-vl-8b.json").read_text(), load_architecture("qwen3-8b"), load_architecture("qwen3-vl-8b"))
+    assert json.loads(text).items() >= zoo.variant("qwen3-vl-8b").items() and zoo.variant("qwen3-32b") is zoo.variant("qwen3-8b") is None
+    assert own.programs == base.programs and own.max_positions > base.max_positions
+    assert own.decisions[1:] == base.decisions
 
 
 def test_no_alias_means_two_models():

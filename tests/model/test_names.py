@@ -68,6 +68,10 @@ def _stated(word):
         ("mistral-7b-v0.9", None),  # versions of it differ in window and vocabulary
         ("DeepSeek-V9", None),  # no size: the version is the model
         ("llama-3.1-9b", None),
+        ("Qwen/Qwen3-VL-30B-A3B-Thinking", "qwen3-vl-30b-a3b"),
+        ("Qwen/Qwen3-VL-4B-Instruct", None),
+        ("nvidia/NVIDIA-Nemotron-Nano-12B-v2", "nemotron-nano-12b-v2"),
+        ("nvidia/NVIDIA-Nemotron-Nano-12B-v2-VL-BF16", "nemotron-nano-12b-v2-vl"),
         ("meta-llama/Llama-3.1-8B-Instruct-FP8", None),  # narrower weights are asked of `stored` first
     ],
 )

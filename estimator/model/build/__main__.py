@@ -10,6 +10,7 @@ import transformers
 from estimator.errors import EstimatorError
 from estimator.model.architecture import BUNDLED, INDEX
 from estimator.model.build import bundled_architecture, pipelines, zoo
+from estimator.model.build.assemble import bundled_variant
 from estimator.model.build.diffusion import diffusion_architecture
 from estimator.units import format_si
 
@@ -40,11 +41,13 @@ def _write(name: str, folder: Path) -> bool:
 
 
 def _text(name: str) -> str:
-    """The bundled file of a model; that of a pipeline made of another one's parts only says so."""
-    if name not in pipelines.names():
-        return bundled_architecture(name).to_json()
-    variant = pipelines.pipeline(name).variant
-    return diffusion_architecture(name).to_json() if variant is None else json.dumps(variant) + "\n"
+    """The bundled file of a model; that of one with another one's sizes or parts only says so."""
+    made, variant = bundled_architecture, None
+    if name in pipelines.names():
+        made, variant = diffusion_architecture, pipelines.pipeline(name).variant
+    else:
+        variant = bundled_variant(name)
+    return made(name).to_json() if variant is None else json.dumps(variant, ensure_ascii=False) + "\n"
 
 
 def index(folder: Path) -> dict[str, str]:

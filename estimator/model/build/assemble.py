@@ -1,8 +1,10 @@
 """From a Hugging Face configuration to an `Architecture`: build on meta, trace each step at a few sizes, lift."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
 import transformers
 
@@ -13,12 +15,14 @@ from estimator.model.build.construct import head_of, idle_parameters, on_meta
 from estimator.model.build.recurrent import state_bytes
 from estimator.model.build.sampling import lift_step
 from estimator.model.build.steps import steps_of
+from estimator.model.build.tower import tower
 from estimator.model.fusion import unfold
 from estimator.model.polynomial import Polynomial
 from estimator.model.program import Program
 from estimator.model.tracing.formats import FORMAT, number_format
 
 CONFIG: Any = getattr(transformers, "PreTrainedConfig", None) or transformers.PretrainedConfig  # the name before version 5
+PATIENCE = 5  # exact: seconds that an answer over the network may take
 POSITIONS = ("max_position_embeddings", "max_target_positions", "n_positions")
 
 
@@ -36,6 +40,15 @@ def bundled_architecture(name: str) -> Architecture:
         decisions=(*entry.get("decisions", ()), *built.decisions),
         max_positions=entry.get("max_positions", built.max_positions),
     )
+
+
+def bundled_variant(name: str) -> dict[str, Any] | None:
+    """What is a bundled model's own where all its sizes are another one's, its vision tower included; else None."""
+    own, entry = zoo.variant(name), zoo.entry(name)
+    if own is None or "tower" not in entry:
+        return own
+    dtype = next(dtype for dtype, form in FORMAT.items() if form == entry["format"])
+    return own | {"vision": tower(entry["tower"], entry["config"]["hidden_size"], dtype).to_json()}
 
 
 def architecture_from_config(config: Any, name: str | None = None) -> Architecture:
@@ -66,7 +79,19 @@ _built: dict[tuple[Any, ...], Architecture] = {}
 
 
 def published_config(identifier: str) -> Any:
-    """The configuration in a Hugging Face repository or local folder; raises `OSError` where there is none."""
+    """The configuration in a local folder, the library's cache or a Hugging Face repository; raises `OSError` where there is none.
+
+    The repository is first asked once whether it has one: the library itself asks six times, for half a minute.
+    """
+    try:
+        return transformers.AutoConfig.from_pretrained(identifier, local_files_only=True)
+    except (OSError, ValueError):
+        if Path(identifier).is_dir():
+            raise
+    try:
+        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(identifier, "config.json"), timeout=PATIENCE)
+    except Exception as error:  # the library's own, that of a refused name, or whichever its transport raises
+        raise OSError(str(error) or type(error).__name__) from None
     return transformers.AutoConfig.from_pretrained(identifier)
 
 

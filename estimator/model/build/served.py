@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers.models.deepseek_v3 import modeling_deepseek_v3 as deepseek_v3
 
+from estimator.model.build.pictures import attend_within_pictures
 from estimator.model.build.recurrent import delta_net, state_space
 from estimator.model.tracing import attention
 
@@ -68,6 +69,9 @@ RECURRENT = (
 REPLACEMENTS = {
     "Qwen3NextGatedDeltaNet": Replacement(delta_net, EVERY_STEP, RECURRENT),
     "NemotronHMamba2Mixer": Replacement(state_space, EVERY_STEP, RECURRENT),
+    "Qwen3VLVisionAttention": Replacement(
+        attend_within_pictures, frozenset({"see"}), "Each picture attends to itself; pictures of one size are a batch."
+    ),
     "Llama4TextMoe": Replacement(
         route_tokens, EVERY_STEP, "Every token goes to its own expert; the library's reference code sends all tokens through all experts."
     ),

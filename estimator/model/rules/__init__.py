@@ -4,6 +4,7 @@ Add an operation with `rule` (see `registry` for the five lines), the part of it
 """
 
 from estimator.model.rules import (
+    alignment,
     attention,
     convolution,
     decomposition,
@@ -28,6 +29,7 @@ __all__ = [
     "work_of_signature", "writes_of",
 ]  # fmt: skip
 _REGISTERED = (
-    attention, convolution, decomposition, matmul, memory, optimizer, packed, pointwise, pooling, random, recurrent, reduction, scatter,
+    alignment, attention, convolution, decomposition, matmul, memory, optimizer, packed, pointwise, pooling, random, recurrent, reduction,
+    scatter,
     sorting, spectral,
 )  # fmt: skip

@@ -4,6 +4,7 @@ mkldnn's layer is one direction of one layer: x (T, B, I), W_ih (G, I), W_hh (G,
 """
 
 from estimator.model.rules.access import Touch, touches
+from estimator.model.rules.matmul import matrix_product
 from estimator.model.rules.registry import moved, rule
 from estimator.model.rules.table import PerElement, flop_per_element
 from estimator.model.work import MatrixProduct, Signature, TensorSpec, Work
@@ -42,6 +43,18 @@ def rnn_layer_backward(op: Signature) -> Work:
     )
     cell, units = _cell(op["mode"], "_backward"), steps * batch * hidden
     return moved(op, products=products, vector=cell.vector * units, special=cell.special * units)
+
+
+@rule("est.recurrent_mm", kind="matmul")
+def recurrent_mm(op: Signature) -> Work:
+    """A product of an accelerator's recurrent layer, in the format that its library chooses."""
+    return moved(op, products=(matrix_product(op["self"], op["mat2"]),))
+
+
+@rule("est.recurrent_addmm", kind="matmul")
+def recurrent_addmm(op: Signature) -> Work:
+    """The same, added to what is there."""
+    return moved(op, products=(matrix_product(op["mat1"], op["mat2"]),), vector=op.outputs[0].elements)
 
 
 def _cell_rule(op_name: str, state: str, entry: str) -> None:

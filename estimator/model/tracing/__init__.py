@@ -12,6 +12,8 @@
     signatures.py   an operation's arguments as plain records, each distinct one stored once
     formats.py      torch dtypes as number formats
     opaque.py       attention, grouped products and cache appends as single operations
+    recurrent.py    recurrent layers step by step, with fused cells
+    shapes.py       shapes that torch does not tell
     patches.py      what is replaced inside torch while a trace runs
     functions.py    constants, and devices that the code names
     autocast.py     autocast on meta tensors, which torch itself leaves alone

@@ -21,7 +21,7 @@ REDUCED = {
     torch.conv1d, torch.conv2d, torch.conv3d, torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d,
     torch.matmul, torch.mm, torch.mv, torch.bmm, torch.addmm, torch.addmv, torch.baddbmm, torch.addbmm, torch.einsum,
     torch.chain_matmul, torch.linalg.multi_dot, T.matmul, T.__matmul__, T.__rmatmul__, T.mm, T.mv, T.bmm, T.addmm, T.baddbmm,
-    torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell, torch.rnn_relu_cell,
+    torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell, torch.rnn_relu_cell, torch.lstm, torch.gru,
 }  # fmt: skip
 FULL = {
     F.layer_norm, F.group_norm, F.softmax, F.log_softmax, F.softmin, F.softplus, F.normalize, F.cosine_similarity,

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from estimator.model.tracing.recurrent import CELLS, recurrent
+
 CONSTANTS = {torch.tensor, torch.as_tensor}
 MOVES = {torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.xpu}
 HERE = ("meta", "cpu")
@@ -21,7 +23,9 @@ class Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         if "device" in kwargs or func in MOVES:
             func, args, kwargs = self._on_meta(func, args, kwargs)
-        out = func(*args, **kwargs)
+        out = recurrent(func, *args) if func in CELLS else NotImplemented
+        if out is NotImplemented:
+            out = func(*args, **kwargs)
         if func in CONSTANTS and isinstance(out, torch.Tensor) and out.is_meta and not isinstance(args[0], torch.Tensor):
             self.recorder.shadows.set(out, func(*args, **{**kwargs, "device": "cpu"}))
         return out

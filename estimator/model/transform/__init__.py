@@ -48,7 +48,8 @@ def quantize(model: Model, weights: str, *, group_size: int | None = None, activ
     narrow = how.activation if activations else ""
     product = f"activations are narrowed to {narrow} for each product" if narrow else "each product converts them back on the way in"
     note = f"{elements:.4g} weights are held in {how.name}, {_bits(elements, held)} each with scales ({how.source}); {product}"
-    return replace(changed, decisions=(*model.decisions, note))
+    done: dict[str, Any] = {"held_in": None} if isinstance(changed, Architecture) else {}
+    return replace(changed, decisions=(*model.decisions, note), **done)
 
 
 def _bits(elements: float, held: float) -> str:
