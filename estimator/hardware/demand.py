@@ -12,7 +12,8 @@ class Demand:
     a matrix instruction: operands are delivered to them, but nothing is added. Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
     `transposed_bytes` are operands that a kernel turns in shared memory because the matrix instruction wants them so.
-    `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run.
+    `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run,
+    `vector_waits` the lane operations that could have run while lanes wait.
     `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
     `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
     work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
@@ -26,6 +27,7 @@ class Demand:
     mac_format: str = "fp32"
     unit: str = "tensor"
     vector_ops: float = 0.0
+    vector_waits: float = 0.0
     special_ops: float = 0.0
     integer_ops: float = 0.0
     vector_format: str = "fp32"

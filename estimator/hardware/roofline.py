@@ -87,7 +87,7 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
     processors = profile.die.multiprocessors
     vector = rate(profile, "vector", demand.vector_format) * processors * profile.achievable.vector
     cycles = {
-        "vector": demand.vector_ops / vector,
+        "vector": (demand.vector_ops + demand.vector_waits) / vector,
         "special": demand.special_ops / (profile.vector.special_per_clock * processors * profile.achievable.vector),
     }
     if demand.integer_ops and profile.vector.integer_per_clock is not None:

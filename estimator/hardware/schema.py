@@ -105,6 +105,7 @@ class Tensor(Section):
     promotion_ops: Number | None = Field(
         default=None, description="lane operations per accumulator and block of scaled operands whose scales the unit does not apply"
     )
+    promotion_slots: Number | None = Field(default=None, description="lane operations that could run in that time; default: as many")
     transpose_rate: BytePerClock | None = Field(
         default=None, description="8-bit values of attention turned for instructions that want it so"
     )

@@ -31,6 +31,8 @@ from estimator.run.recurrence import serial_rounds
 from estimator.run.stack import RATES, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
 
+SCALED_ROWS = 64  # exact: rows of the tile that vLLM's fused experts with block scales take beyond 64 tokens
+
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None = None) -> Demand:
     """What one launch of `kernel` asks of the chip under a software stack; `known` is its work where the caller has it already."""
@@ -46,7 +48,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         tiling = replace(tiling, rounds=serial)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
-    each = profile.tensor.promotion_ops if profile.tensor else None
+    each, slots = (profile.tensor.promotion_ops, profile.tensor.promotion_slots) if profile.tensor else (None, None)
     promoted = promotions(kernel) * each if each else 0.0
     if promoted and kernel.signatures[0].op in GROUPED:
         promoted *= max(1.0, tiling.slots / (work.tensor_flop / 2))  # rows that only fill a tile are scaled too
@@ -63,6 +65,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         mac_format=number_format,
         unit=unit,
         vector_ops=(work.vector_flop + work.special_flop * extra) * scores + promoted + placing,
+        vector_waits=promoted * (slots / each - 1) if each and slots else 0.0,
         special_ops=work.special_flop * scores,
         integer_ops=placing,
         vector_format=lane_format(kernel.format),
@@ -79,7 +82,17 @@ def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
     found = terms(kind, stack)
     if kernel.kind == "attention" and (instructions_of(kernel) == WARP or not in_pairs(kernel, profile)):
         found["overlap"] = min(stack.softmax_overlap, stack.serial_softmax_overlap)
-    return found | {"memory_share": streamed_share(found["memory_share"], profile)} if kind in RATES else found
+    limit = found["memory_share"] if kind in RATES else gathered_rate(kernel, stack)
+    return found if limit is None else found | {"memory_share": streamed_share(limit, profile)}
+
+
+def gathered_rate(kernel: Kernel, stack: Stack) -> Any:
+    """Bytes that one multiprocessor loads in a clock in a product of experts compiled for one tile; None for other kernels."""
+    first = kernel.signatures[0]
+    rows = first.get("tile_rows") if first.op in GROUPED else None
+    if rows is None:
+        return None
+    return stack.scaled_load_rate if _blocks(first.get("scale_a")) and rows >= SCALED_ROWS else stack.gathered_load_rate
 
 
 def promotions(kernel: Kernel) -> float:

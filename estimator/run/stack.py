@@ -56,6 +56,8 @@ class Stack(Section):
     row_pass_rate: BytePerClock
     scalar_pass_rate: BytePerClock | None = None
     recurrence_rate: BytePerClock
+    gathered_load_rate: BytePerClock | None = None
+    scaled_load_rate: BytePerClock | None = None
     attention_fma_per_clock: Number | None = None
     warp_attention_fma_per_clock: Number | None = None
     lane_attention_slots: Number | None = None

@@ -14,6 +14,7 @@ from estimator.kept import kept
 from estimator.validation.chip import idle_with_context
 from estimator.validation.prediction import Prediction
 from estimator.validation.protocol import entry_of, protocol_of, tables
+from estimator.validation.routing import rows_moved
 from estimator.validation.rows import Row
 
 
@@ -99,8 +100,17 @@ def loop_of(row: Row, profile: Profile) -> Loop | None:
     if not protocol or any(name in profile.architecture for name in nvml["instantaneous"]):
         return None
     numbers = {name: protocol[name] for name in ("seconds", "fewest", "most", "interval", "warm_up", "short", "brief")}
-    pause, copies = entry_of(row, "pause")["value"], row.whole("weight_copies_rotated", 1)
-    return Loop(**numbers, pause=pause, window=nvml["window"]["value"], copies=copies)
+    copies = row.whole("weight_copies_rotated", 1)
+    return Loop(**numbers, pause=_pause(row), window=nvml["window"]["value"], copies=copies)
+
+
+def _pause(row: Row) -> float:
+    """Seconds without work before a row's loop, those in which the host moves rows from expert to expert included."""
+    entry = entry_of(row, "pause")
+    if "row_moved" not in entry:
+        return entry["value"]
+    sizes = (row.whole(column) for column in ("num_tokens", "experts", "topk"))
+    return entry["value"] + entry["row_moved"] * rows_moved(row.text("distribution"), *sizes)
 
 
 @kept(256)  # exact: more chips than a data set names
