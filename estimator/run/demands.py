@@ -9,7 +9,7 @@ from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
-from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
+from estimator.model.work import BYTES, Kernel, MatrixProduct, Signature, TensorSpec, Work
 from estimator.run.attention import (
     LANES,
     WARP,
@@ -101,6 +101,12 @@ def promotions(kernel: Kernel) -> float:
     return sum(signature.outputs[0].elements * scale.shape[-1] for scale, signature in scales if _blocks(scale) and scale.format == "fp32")
 
 
+def _is_wide(signature: Signature) -> bool:
+    """Whether scales are wide floats, which the matrix units do not apply: lanes do, between matrix instructions."""
+    scale = signature.get("scale_a")
+    return scale is not None and scale.format == "fp32"
+
+
 def _blocks(scale: TensorSpec | None) -> bool:
     """Whether scales change along k."""
     return scale is not None and len(scale.shape) == 2 and scale.shape[-1] > 1
@@ -166,6 +172,7 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     scaled = _blocks(kernel.signatures[0].get("scale_a"))
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:
+        scaled = scaled and _is_wide(kernel.signatures[0])
         ragged, tile = kernel.signatures[0].get("zipf") is not None, kernel.signatures[0].get("tile_rows")
         cut = grouped_tiling(products, width, profile, speed, ragged, scaled, tile)
     else:

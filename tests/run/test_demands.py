@@ -125,6 +125,13 @@ def test_scales_of_experts_wait_for_their_lanes_and_pad_with_the_tile():
     assert math.isclose(asked.vector_ops, 2 * 2 * 256 * 4224 * 32, rel_tol=1e-9)
 
 
+@given(st.integers(64, 4096))
+def test_scales_that_the_unit_applies_leave_experts_the_choice_of_tiles(rows):
+    narrow, wide = (experts(rows, 4096, 4096, (("scale_a", TensorSpec((8 * rows, 256), kind)),)) for kind in ("fp8_e4m3", "fp32"))
+    assert demand_of(narrow, B200, STACK).l2_bytes <= demand_of(wide, B200, STACK).l2_bytes
+    assert demand_of(narrow, B200, STACK).vector_ops == 0 < demand_of(wide, B200, STACK).vector_ops
+
+
 def test_lanes_of_blackwell_wait_longer_for_accumulators_than_they_compute():
     kernel = experts(32, 4224, 4096, (("scale_a", TensorSpec((256, 32), "fp32")),))
     asked, unit = demand_of(kernel, B200, STACK), B200.tensor
