@@ -15,7 +15,8 @@ class Demand:
     `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run,
     `vector_waits` the lane operations that could have run while lanes wait.
     `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
-    `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `overlap` how far its units
+    `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `chip_share` the part that its way
+    through the chip lets pass at full clock, less so at a lower one (None: never the limit), `overlap` how far its units
     work at the same time (1: fully). `overhead` is the time in seconds in which the kernel fills and drains the chip,
     `interval` the shortest time between two launches that the host allows. `link_bytes` are sent over the device's `link`, in `link_steps`
     that wait for each other; `exposed` is the share of that time which no computation hides.
@@ -37,6 +38,7 @@ class Demand:
     memory_bytes: float = 0.0
     rounds: float = 0.0
     memory_share: float = 1.0
+    chip_share: float | None = None
     overlap: float = 1.0
     overhead: float = 0.0
     interval: float = 0.0

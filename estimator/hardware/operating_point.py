@@ -1,7 +1,8 @@
 """The clock, voltage and temperature at which a chip settles under a power cap.
 
 Voltage follows the clock, the clock follows the cap, leakage follows the temperature and the temperature follows the power:
-a fixed point. The cap acts on mean power over milliseconds, so it is solved for a whole phase, not for each kernel.
+a fixed point. The cap acts on power over milliseconds, so it is solved for a whole phase, not for each kernel. A limiter that
+answers to peaks leaves the mean below its limit, by the swing of the power from kernel to kernel (`estimator.hardware.load`).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,9 +10,9 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from estimator.errors import Infeasible
-from estimator.hardware.events import Counts, event_energy
+from estimator.hardware.events import event_energy
+from estimator.hardware.load import Load, Together, together
 from estimator.hardware.power import junction_temperature, leakage, leakage_growth, runaway, voltage_at
-from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
 
 STEPS = 60  # exact: more than the search ever needs
@@ -19,20 +20,12 @@ CLOSE = 1e-12  # exact: the share of a clock to which the cap is met
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """A kernel launched `launches` times in a phase."""
-
-    launches: float
-    counts: Counts
-    duration: Duration
-
-
-@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """Where the chip settles: clock in Hz, voltage in V, temperature in K, mean board power in W.
 
     `capped`: the power cap, or the junction's highest temperature, keeps the clock down. `stretch` is above 1 where even the
-    lowest clock exceeds the limit, so that the chip must pause: all times are longer by it.
+    lowest clock exceeds the limit, so that the chip must pause: all times are longer by it. A chip with a `clock.capped_minimum` goes
+    no lower and exceeds the limit instead.
     """
 
     clock: float
@@ -67,21 +60,34 @@ def static_power(profile: Profile, clock: float, voltage: float, temperature: fl
 
 
 def settle(profile: Profile, loads: Sequence[Load], highest: float | None = None) -> OperatingPoint:
-    """The fastest point, at most the clock `highest` (Hz), whose mean power keeps the cap and the junction below its limit.
+    """The fastest point, at most the clock `highest` (Hz), whose power keeps the cap and the junction below its limit.
 
     Raises `Infeasible` if standing still would exceed either.
     """
     high = float(profile.clock.boost) if highest is None else highest
-    low, limit = min(float(profile.clock.minimum), high), float(profile.power.limit)
-    demand = _demand(profile, loads)
+    low, limit = min(float(profile.clock.capped_minimum or profile.clock.minimum), high), float(profile.power.limit)
+    demand = together(profile, loads)
     top = _at(profile, demand, high)
-    if top.power <= limit:
+    over = _held(profile, demand, top)
+    if over <= limit:
         return top
     bottom = _at(profile, demand, low)
-    if bottom.power > limit:
+    if bottom.power > limit and (profile.clock.capped_minimum is None or bottom.power == inf):
         return _paused(profile, demand, bottom)
-    clock = _clock_within(limit, low, high, bottom.power, top.power, lambda clock: _at(profile, demand, clock).power)
+    under = _held(profile, demand, bottom)
+    if under >= limit:
+        return replace(bottom, capped=True)
+    clock = _clock_within(limit, low, high, under, over, lambda clock: _held(profile, demand, _at(profile, demand, clock)))
     return replace(_at(profile, demand, clock), capped=True)
+
+
+def _held(profile: Profile, demand: Together, point: OperatingPoint) -> float:
+    """Power in W that the limiter holds below the cap: the mean, and what it sees of the swing from kernel to kernel."""
+    response = profile.power.limiter_response
+    if response is None or len(demand.spans) == 1 or point.power == inf:
+        return point.power
+    swing = demand.swing(point.clock, point.voltage, float(profile.clock.gated_share), float(response))
+    return point.power + swing / float(profile.power.regulator_efficiency)
 
 
 def _clock_within(limit: float, low: float, high: float, below: float, above: float, power: Callable[[float], float]) -> float:
@@ -109,43 +115,7 @@ def elapsed(loads: Sequence[Load], point: OperatingPoint) -> float:
     return point.stretch * sum(load.launches * load.duration.seconds(point.clock) for load in loads)
 
 
-@dataclass(frozen=True, slots=True)
-class _Together:
-    """All launches of a phase: (launches, cycles, seconds off the core clock, overhead, interval) of each load, and the energy of
-    their events and of one clock cycle, which at a voltage V is `fixed` + `capacitance` · V², in J and F."""
-
-    spans: tuple[tuple[float, float, float, float, float], ...]
-    fixed: float
-    capacitance: float
-    tree: float
-
-    def times(self, clock: float) -> tuple[float, float]:
-        """Seconds that all launches take, and in how many of them kernels hold the multiprocessors (see `Duration`)."""
-        seconds = running = 0.0
-        for launches, cycles, elsewhere, overhead, interval in self.spans:
-            core = cycles / clock
-            busy = (core if core > elsewhere else elsewhere) + overhead
-            running += launches * busy
-            seconds += launches * (busy if busy > interval else interval)
-        return seconds, running
-
-
-def _demand(profile: Profile, loads: Sequence[Load]) -> _Together:
-    still, switched = event_energy(profile, 0.0), event_energy(profile, 1.0)
-    fixed = capacitance = 0.0
-    for load in loads:
-        for (_, event), count in load.counts.items():
-            fixed += load.launches * count * still[event]
-            capacitance += load.launches * count * (switched[event] - still[event])
-    spans = tuple(
-        (load.launches, span.cycles, max(span.memory_seconds, span.link_seconds), span.overhead, span.interval)
-        for load in loads
-        for span in (load.duration,)
-    )
-    return _Together(spans, fixed, capacitance, switched["clock_cycle"])
-
-
-def _at(profile: Profile, demand: _Together, clock: float) -> OperatingPoint:
+def _at(profile: Profile, demand: Together, clock: float) -> OperatingPoint:
     """Balance of temperature and power at a given clock, whatever the cap; infinite where the cooling allows none."""
     voltage = voltage_at(profile, clock)
     other = _power(profile, demand, clock, voltage)
@@ -156,7 +126,7 @@ def _at(profile: Profile, demand: _Together, clock: float) -> OperatingPoint:
     return OperatingPoint(clock, voltage, temperature, power)
 
 
-def _power(profile: Profile, demand: _Together, clock: float, voltage: float) -> float:
+def _power(profile: Profile, demand: Together, clock: float, voltage: float) -> float:
     """Mean board power in W at a clock and voltage, without leakage."""
     seconds, held = demand.times(clock)
     running = held / seconds
@@ -165,7 +135,7 @@ def _power(profile: Profile, demand: _Together, clock: float, voltage: float) ->
     return (dynamic + tree + profile.memory.standing_power) / profile.power.regulator_efficiency + profile.power.board
 
 
-def _paused(profile: Profile, demand: _Together, bottom: OperatingPoint) -> OperatingPoint:
+def _paused(profile: Profile, demand: Together, bottom: OperatingPoint) -> OperatingPoint:
     """Hold cap and temperature by pausing at the lowest clock: the moved energy stays, the time grows."""
     clock, voltage, efficiency = bottom.clock, bottom.voltage, profile.power.regulator_efficiency
     temperature, limit = _hottest_pause(profile, voltage)

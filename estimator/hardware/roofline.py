@@ -11,7 +11,8 @@ from estimator.hardware.collective import link_of, link_seconds
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 
-BESIDE = {"L2": "L2", "L2 fill": "L2", "transposition": "shared"}  # what runs beside the units whatever overlaps, and the bound it is
+# ways of bytes through the chip, beside which units work, and the bound that each of them is
+PASSAGES = {"L2": "L2", "L2 fill": "L2", "passage": "L2", "transposition": "shared"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     Units work side by side as far as `demand.overlap` says; what does not overlap adds to the busiest unit.
     """
     cycles = core_cycles(demand, profile)
-    beside = {name: cycles.pop(name, 0.0) for name in BESIDE}
+    beside = {name: cycles.pop(name, 0.0) for name in PASSAGES}
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
     longest = max(beside, key=beside.__getitem__)
     core, memory, link = (
-        resource if busy >= beside[longest] else BESIDE[longest],
+        resource if busy >= beside[longest] else PASSAGES[longest],
         memory_seconds(demand, profile),
         exchange_seconds(demand, profile),
     )
@@ -102,6 +103,9 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
         cycles["L2 fill"] = demand.memory_bytes / (profile.memory.pin_bytes_per_clock * profile.memory.bus_width)
     if demand.transposed_bytes and profile.tensor and profile.tensor.transpose_rate is not None:
         cycles["transposition"] = demand.transposed_bytes / (profile.tensor.transpose_rate * processors)
+    if demand.chip_share is not None:
+        streamed = profile.memory.bandwidth * profile.achievable.memory / profile.clock.boost
+        cycles["passage"] = demand.memory_bytes / (streamed * demand.chip_share)
     return cycles
 
 

@@ -85,6 +85,7 @@ class Clock(Section):
     velocity_exponent: Number = Field(description="a of the alpha-power law")
     tree_capacitance: FaradPerTransistor = Field(description="clock-tree capacitance switched each cycle, per transistor of the die")
     gated_share: Number = Field(description="share of the clock tree that still toggles while no kernel runs")
+    capped_minimum: Hertz | None = Field(default=None, description="lowest clock that a power limit sets; default: `minimum`, and pauses")
 
 
 class Tensor(Section):
@@ -181,6 +182,7 @@ class Power(Section):
     idle_with_context: Watt | None = Field(default=None, description="published idle power with a process attached; compared with only")
     board: Watt = Field(description="constant board power: regulators' own use, host interface, telemetry")
     regulator_efficiency: Number = Field(description="core power ÷ power drawn for it")
+    limiter_response: Second | None = Field(default=None, description="time over which a limiter averages peaks; default: it holds means")
 
 
 class Thermal(Section):

@@ -16,20 +16,30 @@ from estimator.hardware.events import event_energy
 from estimator.hardware.power import leakage, leakage_growth
 from estimator.hardware.power_many import CLOSE, Array, junction_temperature_many, voltage_many
 from estimator.hardware.some_samples import SomeSamples, at
+from estimator.hardware.swing_many import swing_many
 
 STEPS = 60  # exact: far more than any search here takes
 COLUMNS = ("cycles", "memory_seconds", "overhead", "interval")  # of `WorkMany`, in its order
+UNLIMITED = 1e9  # exact: W above any limit, so that cooling alone decides
+SWINGS = ("launches", "fixed", "capacitance")  # likewise, where it holds them
 
 
 @dataclass(frozen=True)
 class WorkMany:
-    """The kernels of a phase: cycles and seconds of all their launches as (kernels, samples), and all switching events by event."""
+    """The kernels of a phase: cycles and seconds of all their launches as (kernels, samples), and all switching events by event.
+
+    Where their power may swing (see `swing_many`), likewise how often each is launched and the energy of its events, which at a voltage
+    V is `fixed` + `capacitance` · V², in J and F.
+    """
 
     cycles: Array
     memory_seconds: Array
     overhead: Array
     interval: Array
     events: Mapping[str, Any]
+    launches: Array | None = None
+    fixed: Array | None = None
+    capacitance: Array | None = None
 
     def times(self, clock: Array) -> tuple[Array, Array]:
         """Seconds that all launches take, and in how many of them kernels hold the chip, at `clock` (Hz)."""
@@ -54,21 +64,21 @@ class PointMany:
 
 
 def settle_many(chip: Any, work: WorkMany) -> PointMany:
-    """The fastest point of each sample whose mean power keeps the cap and the junction below its limit; NaN where none does."""
+    """The fastest point of each sample whose power keeps the cap and the junction below its limit; NaN where none does."""
     clock = np.array(np.broadcast_to(chip.clock.boost, work.cycles.shape[1:]), dtype=float)
-    paused = np.zeros(clock.shape, dtype=bool)
-    capped = (excess := _excess(chip, work, clock)) > 0
-    if (few := np.flatnonzero(capped)).size:
-        clock[few], paused[few] = _slowed(SomeSamples(chip, few), work.at(few), clock[few], excess[few])
+    sits, paused = np.zeros(clock.shape, dtype=bool), np.zeros(clock.shape, dtype=bool)
+    excess = _excess(chip, work, clock)
+    if (few := np.flatnonzero(excess > 0)).size:
+        clock[few], sits[few], paused[few] = _slowed(SomeSamples(chip, few), work.at(few), clock[few], excess[few])
     voltage = voltage_many(chip, clock)
-    temperature, limit = _hottest(chip, voltage)
+    temperature, limit = _hottest(chip, voltage, np.where(paused, 0, swing_many(chip, work, clock, voltage)))
     other = _power(chip, work, clock, voltage)
-    if (few := np.flatnonzero(~capped)).size:
+    if (few := np.flatnonzero(~sits)).size:
         temperature[few] = junction_temperature_many(SomeSamples(chip, few), voltage[few], other[few])
     with np.errstate(over="ignore", invalid="ignore"):  # samples that stand still above their limits balance nowhere
         leak = leakage(chip, voltage, temperature) / chip.power.regulator_efficiency
         stretch = np.where(paused, _stretch(chip, clock, voltage, other + leak, leak, limit), 1)
-    power = np.where(np.isnan(stretch), np.nan, np.where(capped, limit, other + leak))
+    power = np.where(np.isnan(stretch), np.nan, np.where(sits, limit, other + leak))
     return PointMany(clock, voltage, temperature, power, stretch, work.times(clock)[0] * stretch)
 
 
@@ -83,14 +93,15 @@ def settle_phases(chip: Any, works: Sequence[WorkMany]) -> list[PointMany]:
 def _abreast(works: Sequence[WorkMany], sizes: Sequence[int]) -> WorkMany:
     """Phases as samples of one: those with fewer kernels have some that take no time."""
     most = max(len(work.cycles) for work in works)
+    names = COLUMNS if any(work.launches is None for work in works) else (*COLUMNS, *SWINGS)
     columns = (
-        np.concatenate([np.pad(getattr(work, name), ((0, most - len(work.cycles)), (0, 0))) for work in works], axis=1) for name in COLUMNS
+        np.concatenate([np.pad(getattr(work, name), ((0, most - len(work.cycles)), (0, 0))) for work in works], axis=1) for name in names
     )
     events = {
         event: np.concatenate([np.broadcast_to(work.events.get(event, 0.0), size) for work, size in zip(works, sizes)])
         for event in dict.fromkeys(event for work in works for event in work.events)
     }
-    return WorkMany(**dict(zip(COLUMNS, columns)), events=events)
+    return WorkMany(**dict(zip(names, columns)), events=events)
 
 
 def _power(chip: Any, work: WorkMany, clock: Array, voltage: Array) -> Array:
@@ -102,19 +113,23 @@ def _power(chip: Any, work: WorkMany, clock: Array, voltage: Array) -> Array:
     return (dynamic + tree + chip.memory.standing_power) / chip.power.regulator_efficiency + chip.power.board
 
 
-def _excess(chip: Any, work: WorkMany, clock: Array) -> Array:
-    """Power in W by which heat at the hottest allowed junction exceeds what leaves it: above zero, nothing cooler balances either."""
+def _excess(chip: Any, work: WorkMany, clock: Array, spared: Any = None) -> Array:
+    """Power in W by which heat at the hottest allowed junction exceeds what leaves it: above zero, nothing cooler balances either.
+
+    The cap is kept by the mean power with its swing, or with `spared` W in place of it.
+    """
     voltage = voltage_many(chip, clock)
-    hottest, limit = _hottest(chip, voltage)
+    hottest, limit = _hottest(chip, voltage, swing_many(chip, work, clock, voltage) if spared is None else spared)
     return _power(chip, work, clock, voltage) + leakage(chip, voltage, hottest) / chip.power.regulator_efficiency - limit
 
 
-def _hottest(chip: Any, voltage: Array) -> tuple[Array, Array]:
+def _hottest(chip: Any, voltage: Array, swing: Any) -> tuple[Array, Array]:
     """(K, W): the hottest junction that cap, thermal limit and runaway allow at this voltage, and the board power that causes it.
 
-    Beyond the temperature at which one more kelvin adds as much leakage as it carries heat away there is no stable balance.
+    The cap is that of the mean power, which must leave room for its `swing` in W. Beyond the temperature at which one more kelvin adds
+    as much leakage as it carries heat away there is no stable balance.
     """
-    thermal, cap = chip.thermal, chip.power.limit
+    thermal, cap = chip.thermal, chip.power.limit - swing
     at_cap = thermal.ambient + thermal.resistance * cap
     high = np.array(np.broadcast_to(np.minimum(thermal.limit, at_cap), voltage.shape), dtype=float)
     if (unstable := np.flatnonzero(_gain(chip, voltage, high) > 1)).size:
@@ -139,13 +154,16 @@ def _gain(chip: Any, voltage: Array, temperature: Array) -> Array:
     return chip.thermal.resistance * growth / chip.power.regulator_efficiency
 
 
-def _slowed(chip: Any, work: WorkMany, high: Array, above: Array) -> tuple[Array, Array]:
-    """The clocks of samples that are in excess (`above`) at `high`, and which of them are at their lowest clock too."""
-    clock = np.array(np.minimum(np.broadcast_to(chip.clock.minimum, high.shape), high), dtype=float)
+def _slowed(chip: Any, work: WorkMany, high: Array, above: Array) -> tuple[Array, Array, Array]:
+    """Of samples that are in excess (`above`) at `high`: their clocks, which of them sit at their limit, and which must pause for it."""
+    lowest = chip.clock.capped_minimum
+    low = chip.clock.minimum if lowest is None else lowest
+    clock = np.array(np.minimum(np.broadcast_to(low, high.shape), high), dtype=float)
     below = _excess(chip, work, clock)
-    if (few := np.flatnonzero(below <= 0)).size:
+    paused = _excess(chip, work, clock, 0.0 if lowest is None else -UNLIMITED) > 0
+    if (few := np.flatnonzero(held := below <= 0)).size:
         clock[few] = _at_cap(SomeSamples(chip, few), work.at(few), *(bound[few] for bound in (clock, high, below, above)))
-    return clock, below > 0
+    return clock, held | paused, paused
 
 
 def _at_cap(chip: Any, work: WorkMany, low: Array, high: Array, below: Array, above: Array) -> Array:

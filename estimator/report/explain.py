@@ -106,9 +106,15 @@ def _clock(chain: Chain, notes: Footnotes) -> str:
             f" so the clock, and the voltage with it, is lowered until {mean} keeps both."
         )
         pause = f" Even the lowest clock is too much: the chip also pauses, which makes all times {point.stretch:.3g} times longer."
-        return _section("The clock", f"{state}; {warm}. {why}{pause if point.stretch > 1 else ''}")
+        peaks = " The limiter answers to peaks, so the mean stays below the cap where kernels differ." if _answers_to_peaks(chain) else ""
+        return _section("The clock", f"{state}; {warm}. {why}{peaks}{pause if point.stretch > 1 else ''}")
     why = f"That is the highest clock allowed{boost}: {mean} keeps the power cap{cap}."
     return _section("The clock", f"{state}; {warm}. {why}")
+
+
+def _answers_to_peaks(chain: Chain) -> bool:
+    basis = chain.phase.basis
+    return basis is not None and basis.profile.power.limiter_response is not None
 
 
 def _time(chain: Chain, notes: Footnotes) -> str:

@@ -16,6 +16,7 @@ from estimator.hardware.events import count_events
 from estimator.hardware.roofline import duration, fill_cycles
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
+from estimator.hardware.swing_many import priced
 from estimator.model.architecture import Architecture
 from estimator.run.engine_kernels import Batch
 from estimator.run.entry import Asked
@@ -53,7 +54,7 @@ def decode_grid(
         rows.append(grown | {"cycles": grown["cycles"] + np.repeat(fill, len(contexts))})
     gaps = np.array([host_seconds(stack, batch) for batch in batches])
     rows.append({"launches": 1.0, "interval": np.repeat(gaps, len(contexts)), "events": {}})
-    point = settle_many(profile, _together(rows, len(sizes)))
+    point = settle_many(profile, _together(rows, len(sizes), profile))
     shape = (len(batches), len(contexts))
     return {name: array.reshape(shape) for name, array in
             {"seconds": point.seconds, "energy": point.power * point.seconds, "power": point.power}.items()}  # fmt: skip
@@ -93,8 +94,8 @@ def _scaled(row: dict[str, Any], sizes: Array) -> dict[str, Any]:
     return row | grown | {"events": {name: count * sizes for name, count in row["events"].items()}}
 
 
-def _together(rows: Sequence[dict[str, Any]], many: int) -> WorkMany:
-    launches = [float(row["launches"]) for row in rows]
+def _together(rows: Sequence[dict[str, Any]], many: int, profile: Profile) -> WorkMany:
+    energy, launches = priced(profile), [float(row["launches"]) for row in rows]
 
     def table(name: str) -> Array:
         return np.array([np.broadcast_to(count * row.get(name, 0.0), many) for row, count in zip(rows, launches)])
@@ -104,4 +105,6 @@ def _together(rows: Sequence[dict[str, Any]], many: int) -> WorkMany:
         for name, number in row["events"].items():
             events[name] = events.get(name, 0.0) + count * number
     elsewhere = np.maximum(table("memory_seconds"), table("link_seconds"))
-    return WorkMany(table("cycles"), elsewhere, table("overhead"), table("interval"), events)
+    parts = [(1.0, *energy(row["events"])) for row in rows]
+    swings = (np.array([np.broadcast_to(count * part, many) for part, count in zip(column, launches)]) for column in zip(*parts))
+    return WorkMany(table("cycles"), elsewhere, table("overhead"), table("interval"), events, *swings)

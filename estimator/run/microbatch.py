@@ -150,7 +150,8 @@ def divided(demand: Demand, parts: float) -> Demand:
 def slowed(demand: Demand, practice: Practice) -> Demand:
     """The same work at the share of the best kernels' rate that kernels of a training step reach."""
     share = float(practice.kernel_share)
-    return replace(demand, mac_slots=demand.mac_slots / share, memory_share=demand.memory_share * share)
+    passed = None if demand.chip_share is None else demand.chip_share * share
+    return replace(demand, mac_slots=demand.mac_slots / share, memory_share=demand.memory_share * share, chip_share=passed)
 
 
 def _scores(kernels: Iterable[Kernel], name: str, piece: Piece, stack: Stack, practice: Practice) -> list[Asked]:

@@ -69,13 +69,14 @@ class Stack(Section):
     engine: Engine | None = None
 
 
+COPY = "copy"  # rearranges elements, through shared memory: the chip is what keeps it below the streaming bandwidth
 EXPERTS = "experts"  # products of experts by tiles that leave loads short
 IDLE = "idle"
 GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small groups of elements
 ROW_PASS = "row pass"  # passes over the rows of experts, a block of threads for each row
 SCALAR_PASS = "scalar pass"  # passes that load one element a thread
 SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
-MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "copy", GROUP_PASS)}
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", GROUP_PASS)}
 RATES = {ROW_PASS: "row_pass_rate", SCALAR_PASS: "scalar_pass_rate", "recurrence": "recurrence_rate"}  # bytes per clock and multiprocessor
 
 
@@ -105,6 +106,7 @@ def terms(kind: str, stack: Stack) -> dict[str, Any]:
         return {}
     return {
         "memory_share": _memory_share(kind, stack),
+        "chip_share": stack.copy_memory_share if kind == COPY else None,
         "overlap": {"attention": stack.softmax_overlap, SCALED_GROUPS: stack.serial_softmax_overlap}.get(kind, 1.0),
         "overhead": stack.kernel_overhead,
         "interval": _interval(kind, stack),

@@ -17,9 +17,10 @@ from estimator.hardware.demand import Demand
 from estimator.hardware.events import each_event, event_energy
 from estimator.hardware.operating_point import Load
 from estimator.hardware.power_many import idle_power_many
-from estimator.hardware.roofline import BESIDE, core_cycles, exchange_seconds, fill_cycles, memory_seconds
+from estimator.hardware.roofline import PASSAGES, core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
-from estimator.hardware.settle_many import COLUMNS, PointMany, WorkMany, settle_phases
+from estimator.hardware.settle_many import COLUMNS, SWINGS, PointMany, WorkMany, settle_phases
+from estimator.hardware.swing_many import priced
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
 from estimator.run.meter import Meter
@@ -193,20 +194,26 @@ def _work(basis: Basis, chip: Any, stack: Any, size: int) -> WorkMany:
     for kind, demand, load in zip(basis.kinds, basis.demands, basis.loads):
         alike[kind, demand] = alike.get((kind, demand), 0.0) + load.launches
     events: dict[str, Any] = {}
-    columns: Any = np.empty((len(COLUMNS), len(alike), size))
+    columns: Any = np.empty((len(COLUMNS) + len(SWINGS), len(alike), size))
+    energy = priced(chip)
     for index, ((kind, stated), count) in enumerate(alike.items()):
         demand = replace(stated, **_slowed(stated, kind, basis.stack, _terms(kind, stack, basis.sequences)))
+        own: dict[str, Any] = {}
         for _, event, number in each_event(demand, chip):
+            own[event] = own.get(event, 0.0) + number
+        for event, number in own.items():
             events[event] = events.get(event, 0.0) + count * number
         parts: tuple[Any, ...] = (
             _cycles(demand, chip),
             _elsewhere(demand, chip),
             demand.exposed * demand.overhead,
             demand.exposed * demand.interval,
+            1.0,
+            *energy(own),
         )
         for column, part in zip(columns, parts):
             column[index] = count * part
-    return WorkMany(**dict(zip(COLUMNS, columns)), events=events)
+    return WorkMany(**dict(zip((*COLUMNS, *SWINGS), columns)), events=events)
 
 
 def _terms(kind: str, stack: Any, sequences: float) -> dict[str, Any]:
@@ -219,7 +226,8 @@ def _slowed(stated: Demand, kind: str, stack: Any, found: dict[str, Any]) -> dic
     """Terms with the share of memory's rate that a run takes off that of the stack, as training does."""
     if "memory_share" not in found:
         return found
-    return found | {"memory_share": found["memory_share"] * (stated.memory_share / terms(kind, stack)["memory_share"])}
+    share = stated.memory_share / terms(kind, stack)["memory_share"]
+    return found | {name: found[name] * share for name in ("memory_share", "chip_share") if found.get(name) is not None}
 
 
 def _elsewhere(demand: Demand, chip: Any) -> Array:
@@ -230,7 +238,7 @@ def _elsewhere(demand: Demand, chip: Any) -> Array:
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
-    beside = reduce(np.maximum, [cycles.pop(name, 0.0) for name in BESIDE])
+    beside = reduce(np.maximum, [cycles.pop(name, 0.0) for name in PASSAGES])
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
     return demand.exposed * (np.maximum(busy, beside) + fill_cycles(demand, chip))

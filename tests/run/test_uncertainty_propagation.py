@@ -66,7 +66,7 @@ def capped_at(name, share):
     return changed(profile, power={"limit": Quantity(float(profile.power.limit) * share, "W")})
 
 
-@pytest.mark.parametrize("name", ["v100-sxm2-16gb", "a100-sxm-80gb", "h100-sxm", "b200-sxm", "t4"])
+@pytest.mark.parametrize("name", ["v100-sxm2-16gb", "a100-sxm-80gb", "a40", "h100-sxm", "b200-sxm", "t4"])
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.3, 0.2])
 def test_the_array_road_agrees_with_the_scalar_road_sample_by_sample(name, share):
     try:
