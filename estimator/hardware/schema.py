@@ -104,7 +104,7 @@ class Tensor(Section):
     attention_rows: Number | None = Field(default=None, description="query rows of a tile of fused attention; default: 128")
     accumulator_columns: Number | None = Field(default=None, description="of a memory for accumulators, which two attention tiles share")
     promotion_ops: Number | None = Field(
-        default=None, description="lane operations per accumulator and block of scaled operands whose scales the unit does not apply"
+        default=None, description="lane operations per accumulator for scales that the unit does not apply"
     )
     promotion_slots: Number | None = Field(default=None, description="lane operations that could run in that time; default: as many")
     transpose_rate: BytePerClock | None = Field(
