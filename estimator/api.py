@@ -79,10 +79,7 @@ def estimate(
     if max_positions is not None:
         subject = _stretched(subject, max_positions)
     run = _settled(run, subject)
-    if not isinstance(run, Training):
-        subject = packed(subject, weights, profile)
-    elif weights is not None:
-        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
+    subject = _prepared(subject, run, weights, profile)
     software = load_stack(stack or usual_stack(subject, run))
     if isinstance(run, Training) and isinstance(subject, Architecture):
         run, site = placed(subject, run, profile, stack, parallel, devices, cluster, practice)
@@ -115,6 +112,15 @@ def _each(
         with stage.named():
             done[stage.name] = estimate(own, profile, stage.of(run), inputs=inputs, **stage.spread(parallel, devices), **shared)
     return done
+
+
+def _prepared(subject: Architecture | Trace, run: Run, weights: str | None, profile: Profile) -> Architecture | Trace:
+    """Weights packed for inference; of what is trained on text, the language model."""
+    if not isinstance(run, Training):
+        return packed(subject, weights, profile)
+    if weights is not None:
+        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
+    return subject.language if isinstance(subject, Architecture) else subject
 
 
 def _stretched(subject: Architecture | Trace, positions: int) -> Architecture:
