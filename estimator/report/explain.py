@@ -28,6 +28,7 @@ BOUNDS = {
     "tensor": "the tensor units, which take longest to multiply",
     "vector": "the vector units, which take longest to compute",
     "special": "the special-function units, which take longest to compute",
+    "shared": "shared memory, in which operands are turned for the matrix instruction",
     "link": "the link to other devices",
     "launch": "launching and filling the chip, more than any work inside the kernel",
     HOST: "the host, for which the device waits",

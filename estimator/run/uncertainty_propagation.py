@@ -244,7 +244,7 @@ def _elsewhere(demand: Demand, chip: Any) -> Array:
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
-    l2 = reduce(np.maximum, [cycles.pop(name, 0.0) for name in PASSAGES])
+    beside = reduce(np.maximum, [cycles.pop(name, 0.0) for name in PASSAGES])
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))
+    return demand.exposed * (np.maximum(busy, beside) + fill_cycles(demand, chip))
