@@ -50,7 +50,8 @@ def errors(row: Row, prediction: Lagging) -> Errors:
     """|predicted ÷ measured - 1| of power in the measured time, by pause."""
     assert prediction.loop and row.time and row.energy
     power = replace(prediction, loop=None).energy_in(row.time) / row.time
-    readings = (replace(prediction, loop=replace(prediction.loop, pause=pause)).read_of(power, row.time) for pause in PAUSES)
+    more = prediction.loop.pause - entry_of(row, "pause")["value"]  # what the row itself adds
+    readings = (replace(prediction, loop=replace(prediction.loop, pause=pause + more)).read_of(power, row.time) for pause in PAUSES)
     return [abs(reading * row.time / row.energy - 1) for reading in readings]
 
 

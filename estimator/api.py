@@ -55,9 +55,9 @@ def estimate(
     `model`: a bundled architecture name (`list_models()`), an `Architecture`, a Hugging Face configuration or model, any
     `torch.nn.Module` together with example `inputs` (a tensor, a tuple of positional or a dict of keyword arguments; real,
     meta or fake), or a `Trace`, or the path of its `.json`. `hw`: a profile name or alias, a path to a TOML file, a mapping or a `Profile`.
-    `run`: `Inference` (default), `Serving`, `Training` or `Diffusion` (default for diffusion pipelines); `parallel` spreads it over
-    devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving" or "vllm-0.5"; by default serving for generating
-    language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
+    `run`: `Inference` (default), `Serving`, `Training` (see its `stages`) or `Diffusion` (default for diffusion pipelines); `parallel`
+    spreads it over devices, see `Parallel`. `stack`: "eager", "pipeline", "compiled", "serving", "vllm-0.5"; by default serving for
+    generating language models, pipeline for diffusion, else eager. `weights`: how inference holds the weights of matrix products, "int8",
     "int4", "fp8", "mxfp4" or "nvfp4", by default as the name says (`…-FP8`) or as traced (see `quantize`, which also takes a group
     size; `prune` makes a model sparse or smaller).
     `devices` of a training run without `parallel` are spread as `Parallel.best_for` finds; `cluster` and `practice` name their nodes and
@@ -79,10 +79,7 @@ def estimate(
     if max_positions is not None:
         subject = _stretched(subject, max_positions)
     run = _settled(run, subject)
-    if not isinstance(run, Training):
-        subject = packed(subject, weights, profile)
-    elif weights is not None:
-        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
+    subject = _prepared(subject, run, weights, profile)
     software = load_stack(stack or usual_stack(subject, run))
     if isinstance(run, Training) and isinstance(subject, Architecture):
         run, site = placed(subject, run, profile, stack, parallel, devices, cluster, practice)
@@ -115,6 +112,15 @@ def _each(
         with stage.named():
             done[stage.name] = estimate(own, profile, stage.of(run), inputs=inputs, **stage.spread(parallel, devices), **shared)
     return done
+
+
+def _prepared(subject: Architecture | Trace, run: Run, weights: str | None, profile: Profile) -> Architecture | Trace:
+    """Weights packed for inference; of what is trained on text, the language model."""
+    if not isinstance(run, Training):
+        return packed(subject, weights, profile)
+    if weights is not None:
+        raise InvalidSetting(f"weights={weights!r}: quantised weights are for Inference; a training step keeps the format of the model")
+    return subject.language if isinstance(subject, Architecture) else subject
 
 
 def _stretched(subject: Architecture | Trace, positions: int) -> Architecture:

@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   python -m estimator llama-3.1-8b --hw H100 --batch 8
   python -m estimator gpt2 --hw A100 --train --batch 8 --steps 1000
   python -m estimator llama-2-70b --hw A100 --train --tokens 2e12 --global-batch 1024 --devices 1024 --facility hyperscale
+  python -m estimator llama-3.1-8b --train --devices 64 --global-batch 512 --stage tokens=1e12 --stage tokens=1e10,sequence_tokens=8192
   python -m estimator llama-3.1-70b --hw H200 --weights fp8 --by component
   python -m estimator llama-3.1-8b --hw H100 --serve --concurrency 64
   python -m estimator stable-diffusion-xl --hw A100 --diffuse --batch 4 --steps 30

@@ -11,7 +11,9 @@ class Demand:
     and wave quantisation make it larger), and `unit` says where: "tensor" or "vector". `mac_padding` are multiply-adds with zeros that fill
     a matrix instruction: operands are delivered to them, but nothing is added. Bytes count what crosses each level:
     `shared_bytes` into shared memory or L1, `l2_bytes` between L2 and the multiprocessors, `memory_bytes` to and from DRAM.
-    `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run.
+    `transposed_bytes` are operands that a kernel turns in shared memory because the matrix instruction wants them so.
+    `integer_ops` are those of the lane operations that work out places of elements, which only the integer lanes run,
+    `vector_waits` the lane operations that could have run while lanes wait.
     `rounds` are the tiles that a multiprocessor works off one after the other, filling and draining its pipeline for each.
     `memory_share` is the part of the achievable memory bandwidth that this kind of kernel reaches, `chip_share` the part that its way
     through the chip lets pass at full clock, less so at a lower one (None: never the limit), `overlap` how far its units
@@ -26,10 +28,12 @@ class Demand:
     mac_format: str = "fp32"
     unit: str = "tensor"
     vector_ops: float = 0.0
+    vector_waits: float = 0.0
     special_ops: float = 0.0
     integer_ops: float = 0.0
     vector_format: str = "fp32"
     shared_bytes: float = 0.0
+    transposed_bytes: float = 0.0
     l2_bytes: float = 0.0
     memory_bytes: float = 0.0
     rounds: float = 0.0

@@ -84,7 +84,7 @@ def _byte_events(demand: Demand) -> Events:
     l2, memory = demand.l2_bytes * BITS_PER_BYTE, demand.memory_bytes * BITS_PER_BYTE
     return (
         (REGISTERS, "register_bit", l2),
-        (SHARED, "shared_bit", demand.shared_bytes * BITS_PER_BYTE + l2),
+        (SHARED, "shared_bit", (demand.shared_bytes + 2 * demand.transposed_bytes) * BITS_PER_BYTE + l2),
         (L2, "l2_bit", l2),
         (MEMORY, "controller_bit", memory),
         (MEMORY, "dram_bit", memory),

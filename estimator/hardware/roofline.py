@@ -11,7 +11,8 @@ from estimator.hardware.collective import link_of, link_seconds
 from estimator.hardware.demand import Demand
 from estimator.hardware.schema import Profile
 
-PASSAGES = ("L2", "L2 fill", "passage")  # ways of bytes through the chip, beside which units work
+# ways of bytes through the chip, beside which units work, and the bound that each of them is
+PASSAGES = {"L2": "L2", "L2 fill": "L2", "passage": "L2", "transposition": "shared"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Duration:
         return max(self.running(clock), self.interval)
 
     def bound(self, clock: float) -> str:
-        """The resource that sets the time: "tensor", "vector", "special", "L2", "memory", "link" or "launch"."""
+        """The resource that sets the time: "tensor", "vector", "special", "shared", "L2", "memory", "link" or "launch"."""
         if self.seconds(clock) > 2 * self.execution(clock):
             return "launch"
         if self.link_seconds > max(self.memory_seconds, self.cycles / clock):
@@ -52,13 +53,23 @@ def duration(demand: Demand, profile: Profile) -> Duration:
     Units work side by side as far as `demand.overlap` says; what does not overlap adds to the busiest unit.
     """
     cycles = core_cycles(demand, profile)
-    l2 = max(cycles.pop(name, 0.0) for name in PASSAGES)
+    beside = {name: cycles.pop(name, 0.0) for name in PASSAGES}
     resource = max(cycles, key=cycles.__getitem__)
     busy = cycles[resource] + (1 - demand.overlap) * (sum(cycles.values()) - cycles[resource])
-    core, memory, link = resource if busy >= l2 else "L2", memory_seconds(demand, profile), exchange_seconds(demand, profile)
+    longest = max(beside, key=beside.__getitem__)
+    core, memory, link = (
+        resource if busy >= beside[longest] else PASSAGES[longest],
+        memory_seconds(demand, profile),
+        exchange_seconds(demand, profile),
+    )
     open_ = demand.exposed
     return Duration(
-        open_ * (max(busy, l2) + fill_cycles(demand, profile)), core, memory, open_ * demand.overhead, open_ * demand.interval, link
+        open_ * (max(busy, beside[longest]) + fill_cycles(demand, profile)),
+        core,
+        memory,
+        open_ * demand.overhead,
+        open_ * demand.interval,
+        link,
     )
 
 
@@ -77,7 +88,7 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
     processors = profile.die.multiprocessors
     vector = rate(profile, "vector", demand.vector_format) * processors * profile.achievable.vector
     cycles = {
-        "vector": demand.vector_ops / vector,
+        "vector": (demand.vector_ops + demand.vector_waits) / vector,
         "special": demand.special_ops / (profile.vector.special_per_clock * processors * profile.achievable.vector),
     }
     if demand.integer_ops and profile.vector.integer_per_clock is not None:
@@ -90,6 +101,8 @@ def core_cycles(demand: Demand, profile: Profile) -> dict[str, float]:
         cycles["L2"] = demand.l2_bytes / (profile.l2.bandwidth * profile.achievable.l2)
     if profile.memory.pin_bytes_per_clock is not None and profile.memory.bus_width is not None:
         cycles["L2 fill"] = demand.memory_bytes / (profile.memory.pin_bytes_per_clock * profile.memory.bus_width)
+    if demand.transposed_bytes and profile.tensor and profile.tensor.transpose_rate is not None:
+        cycles["transposition"] = demand.transposed_bytes / (profile.tensor.transpose_rate * processors)
     if demand.chip_share is not None:
         streamed = profile.memory.bandwidth * profile.achievable.memory / profile.clock.boost
         cycles["passage"] = demand.memory_bytes / (streamed * demand.chip_share)

@@ -102,13 +102,11 @@ class Tensor(Section):
     tile_n: Number = Field(description="columns of the largest output tile")
     tile_cluster: Number = Field(description="multiprocessors that share one such tile, by multicast or as a pair")
     attention_rows: Number | None = Field(default=None, description="query rows of a tile of fused attention; default: 128")
-    promotion_ops: Number | None = Field(
-        default=None, description="lane operations per accumulator and block of scaled operands whose scales the unit does not apply"
-    )
-    narrow_attention: Number | None = Field(default=None, description="share of the 8-bit rate that fused attention reaches; default: 1")
-    tile_fill: Number | None = Field(
-        default=None, description="clocks from one tile's last product to the next one's first, not overlapped"
-    )
+    accumulator_columns: Number | None = Field(default=None, description="of a memory for accumulators, which two attention tiles share")
+    promotion_ops: Number | None = Field(default=None, description="lane operations for each scale that the unit does not apply")
+    promotion_slots: Number | None = Field(default=None, description="lane operations that could run in that time; default: as many")
+    transpose_rate: BytePerClock | None = Field(default=None, description="8-bit values of attention turned for the instruction")
+    tile_fill: Number | None = Field(default=None, description="clocks from a tile's last product to the next one's first, not overlapped")
 
 
 class Vector(Section):

@@ -72,6 +72,14 @@ class Architecture:
         limited = sum(size * (tokens + window - abs(tokens - window)) / 2 for window, size in self.kv_windows)
         return unlimited * tokens + limited + self.state_bytes
 
+    @property
+    def language(self) -> "Architecture":
+        """The model without its vision tower, as it is trained on text."""
+        if self.vision is None:
+            return self
+        left = self.parameters - self.vision.parameters
+        return replace(self, vision=None, parameters=left, parameter_bytes=self.parameter_bytes - self.vision.parameter_bytes)
+
     def to_json(self) -> str:
         """The architecture as JSON text, one kernel, tensor or signature per line."""
         packer = Packer()

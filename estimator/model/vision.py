@@ -25,7 +25,8 @@ class Vision:
     """A vision tower: `program` looks at a `batch` of pictures of `tokens` tokens each, every one by itself.
 
     A token is a square of `side` pixels in `frames` frames of a video. A picture is scaled to `least` … `most` pixels, a video until
-    all its frames together have at most `most_video`.
+    all its frames together have at most `most_video`. Where there is a `tile`, a picture is cut into up to `tiles` squares of so many
+    pixels instead, which with one of the whole picture are looked at each by itself; a frame is one square.
     """
 
     name: str
@@ -36,12 +37,17 @@ class Vision:
     program: Program
     side: int
     frames: int
-    least: int
-    most: int
-    most_video: int
+    least: int = 0
+    most: int = 0
+    most_video: int = 0
+    tile: int = 0
+    tiles: int = 0
 
     def seen(self, height: int, width: int, frames: int = 1) -> Seen:
         """What is seen of `frames` frames of that size in pixels: the sides rounded to whole tokens, then scaled into the bounds."""
+        if self.tile:
+            whole = self._cut(height, width) if frames == 1 else frames
+            return Seen(whole + 1 if frames == 1 < whole else whole, (self.tile // self.side) ** 2)
         grids = ceil(frames / self.frames)
         deep, most = (1, self.most) if frames == 1 else (grids * self.frames, self.most_video)
         tokens = self._tokens(height, width, 1.0, round)
@@ -54,6 +60,17 @@ class Vision:
     def _tokens(self, height: int, width: int, scale: float, whole: Callable[[float], int]) -> int:
         """Tokens of a picture whose scaled sides are made whole tokens, at least one."""
         return max(whole(height * scale / self.side), 1) * max(whole(width * scale / self.side), 1)
+
+    def _cut(self, height: int, width: int) -> int:
+        """Tiles of a picture: of the grids with its proportions, or those nearest to them, the largest that it fills by half.
+
+        Chen et al., How far are we to GPT-4V? (InternVL 1.5), arXiv:2404.16821, section 3.3, as serving engines do it.
+        """
+        every = range(1, self.tiles + 1)
+        grids = [(columns, rows) for columns in every for rows in every if columns * rows <= self.tiles]
+        off = {grid: abs(width / height - grid[0] / grid[1]) for grid in grids}
+        near = sorted(columns * rows for columns, rows in grids if off[columns, rows] == min(off.values()))
+        return max([tiles for tiles in near if height * width > tiles * self.tile**2 / 2], default=near[0])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for JSON."""

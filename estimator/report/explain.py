@@ -28,6 +28,7 @@ BOUNDS = {
     "tensor": "the tensor units, which take longest to multiply",
     "vector": "the vector units, which take longest to compute",
     "special": "the special-function units, which take longest to compute",
+    "shared": "shared memory, in which operands are turned for the matrix instruction",
     "link": "the link to other devices",
     "launch": "launching and filling the chip, more than any work inside the kernel",
     HOST: "the host, for which the device waits",
@@ -82,7 +83,8 @@ def _work(estimate: "Estimate", chain: Chain) -> str:
     entry, launches = chain.entry, sum(one.launches for one in chain.same)
     layers = f" (layers {span(entry.layers)})" if entry.layers else ""
     where = f" in {entry.module}{layers}" if entry.module else ""
-    head = f"`{entry.name}`{where} takes more energy than any other kernel of this run: {_times(launches)} in the phase {chain.phase.name}."
+    when = chain.phase.name + (f", the largest part in stage {chain.phase.stage}" if chain.phase.stage else "")
+    head = f"`{entry.name}`{where} takes more energy than any other kernel of this run: {_times(launches)} in the phase {when}."
     moved = {level: amount for level, amount in chain.traffic.items() if amount}
     if not chain.flop and not moved:
         return _section("The work", head + " It computes nothing and moves nothing; the device waits.")

@@ -42,12 +42,18 @@ def attention_blocks(kernel: Kernel, work: Work, profile: Profile) -> Blocks:
     if query is None or key is None:
         return WHOLE
     instruction = float(profile.tensor.instruction_rows) if profile.tensor else 1.0
-    tile = float(profile.tensor.attention_rows or BLOCK) if profile.tensor else BLOCK
+    tile = float(profile.tensor.attention_rows or BLOCK) / (1 if in_pairs(kernel, profile) else 2) if profile.tensor else BLOCK
     heads, queries, keys = prod(query.shape[:-2]), query.shape[-2], key.shape[-2]
     group = heads / prod(key.shape[:-2]) if queries < tile else 1.0
     visible = work.products[0].executed * keys
     padded = ceil(queries * group / instruction) * instruction / (queries * group)
     return Blocks(tile, heads / group * ceil(queries * group / tile), _computed(signature, queries, keys, visible, tile) / visible, padded)
+
+
+def in_pairs(kernel: Kernel, profile: Profile) -> bool:
+    """Whether one tile multiplies while another is in its softmax: accumulators of both, scores and outputs, are held at the same time."""
+    columns, value = profile.tensor.accumulator_columns if profile.tensor else None, kernel.signatures[0].get("value")
+    return columns is None or value is None or 2 * (BLOCK + value.shape[-1]) <= columns
 
 
 def _computed(signature: Signature, queries: float, keys: float, visible: float, tile: float) -> float:
@@ -67,13 +73,20 @@ def attention_tiling(kernel: Kernel, work: Work, width: float, profile: Profile)
     pairs = blocks.computed * sum(p.batch * p.executed * p.m * p.n * p.k for p in work.products)
     # a tile waits for its first operands, and again from the first scores through their softmax to the last product
     rounds = 2 * max(1.0, blocks.tiles / profile.die.multiprocessors)
-    slots = pairs * blocks.rows * head_padding(kernel) / _narrow_share(kernel, profile)
+    slots = pairs * blocks.rows * head_padding(kernel)
     return Tiling(slots, max(moved, width * pairs / blocks.tile), moved, rounds)
 
 
 def instructions_of(kernel: Kernel) -> str:
     """`WARP` or `LANES` for a kernel that an engine falls back to; empty for the one that is written for the chip."""
     return str(kernel.signatures[0].get("instructions", ""))
+
+
+def softmax_extra(kernel: Kernel) -> float:
+    """Lane operations for each score of a fused kernel beside the softmax itself: the probability is narrowed to the format of the values,
+    and for each block of keys the outputs so far are scaled by the change of the maximum (FlashAttention-2, algorithm 1)."""
+    value = kernel.signatures[0].get("value")
+    return 0.0 if value is None else 1.0 + value.shape[-1] / BLOCK
 
 
 def lanes_l2_bytes(kernel: Kernel, work: Work) -> float:
@@ -95,9 +108,13 @@ def head_padding(kernel: Kernel) -> float:
     return ceil(size / HEAD_STEP) * HEAD_STEP / size
 
 
-def _narrow_share(kernel: Kernel, profile: Profile) -> float:
-    share = profile.tensor.narrow_attention if profile.tensor and BYTES[kernel.format] == 1 else None
-    return 1.0 if share is None else float(share)
+def transposed_bytes(kernel: Kernel, work: Work, profile: Profile) -> float:
+    """Bytes of 8-bit values turned in shared memory before the second product, where the instruction wants them so: once for each tile."""
+    if not profile.tensor or profile.tensor.transpose_rate is None or BYTES[kernel.format] > 1 or len(work.products) < 2:
+        return 0.0
+    blocks, values = attention_blocks(kernel, work, profile), work.products[1]
+    passed = blocks.computed * values.batch * values.executed * values.m * values.n * values.k / blocks.tile
+    return max(passed, kernel.signatures[0]["value"].bytes * values.executed)
 
 
 def slots_for_each(kernel: Kernel, profile: Profile, number_format: str, stack: Stack) -> float:

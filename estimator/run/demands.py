@@ -9,7 +9,7 @@ from estimator.hardware.roofline import rate
 from estimator.hardware.schema import Profile
 from estimator.model.rules import work_of
 from estimator.model.transform.routing import GROUPED
-from estimator.model.work import BYTES, Kernel, MatrixProduct, TensorSpec, Work
+from estimator.model.work import BYTES, Kernel, MatrixProduct, Signature, TensorSpec, Work
 from estimator.run.attention import (
     LANES,
     WARP,
@@ -17,16 +17,21 @@ from estimator.run.attention import (
     attention_blocks,
     attention_tiling,
     head_padding,
+    in_pairs,
     instructions_of,
     lanes_l2_bytes,
     slots_for_each,
+    softmax_extra,
+    transposed_bytes,
 )
 from estimator.run.convolution import depthwise_l2_bytes, filling, is_depthwise
 from estimator.run.elementwise import addressing_ops, read_again
 from estimator.run.formats import lane_format, matrix_unit
 from estimator.run.recurrence import serial_rounds
-from estimator.run.stack import ROW_PASS, SCALAR_PASS, Stack, efficiency_class, matrix_format, streamed_share, terms
+from estimator.run.stack import RATES, Stack, efficiency_class, matrix_format, streamed_share, terms
 from estimator.run.tiling import Tiling, best_tiling, grouped_tiling, operand_bytes, together
+
+SCALED_ROWS = 64  # exact: rows of the tile that vLLM's fused experts with block scales take beyond 64 tokens
 
 
 def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None = None) -> Demand:
@@ -43,7 +48,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         tiling = replace(tiling, rounds=serial)
     if kernel.kind == "convolution":
         tiling = replace(tiling, slots=tiling.slots * filling(work.products, stack))
-    each = profile.tensor.promotion_ops if profile.tensor else None
+    each, slots = (profile.tensor.promotion_ops, profile.tensor.promotion_slots) if profile.tensor else (None, None)
     promoted = promotions(kernel) * each if each else 0.0
     if promoted and kernel.signatures[0].op in GROUPED:
         promoted *= max(1.0, tiling.slots / (work.tensor_flop / 2))  # rows that only fill a tile are scaled too
@@ -51,7 +56,7 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
     fused = kernel.kind == "attention" and bool(work.products)
     blocks = attention_blocks(kernel, work, profile) if fused else WHOLE
     macs, scores = work.tensor_flop / 2 * blocks.computed, blocks.computed * blocks.rows
-    wider = head_padding(kernel) if fused else 1.0
+    wider, extra = (head_padding(kernel), softmax_extra(kernel)) if fused else (1.0, 0.0)
     placing = addressing_ops(kernel, stack)
     return Demand(
         macs=macs,
@@ -59,10 +64,12 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
         mac_padding=max(macs * (blocks.rows * wider - 1), tiling.filled - macs),
         mac_format=number_format,
         unit=unit,
-        vector_ops=work.vector_flop * scores + promoted + placing,
+        vector_ops=(work.vector_flop + work.special_flop * extra) * scores + promoted + placing,
+        vector_waits=promoted * (slots / each - 1) if each and slots else 0.0,
         special_ops=work.special_flop * scores,
         integer_ops=placing,
         vector_format=lane_format(kernel.format),
+        transposed_bytes=transposed_bytes(kernel, work, profile) if fused else 0.0,
         l2_bytes=tiling.l2_bytes,
         rounds=tiling.rounds,
         memory_bytes=tiling.memory_bytes - resident_bytes(kernel, work, profile, stack) + read_again(kernel, stack),
@@ -73,16 +80,31 @@ def demand_of(kernel: Kernel, profile: Profile, stack: Stack, known: Work | None
 def _terms(kernel: Kernel, profile: Profile, stack: Stack) -> dict[str, Any]:
     kind = efficiency_class(kernel)
     found = terms(kind, stack)
-    if kernel.kind == "attention" and instructions_of(kernel) == WARP and stack.warp_softmax_overlap is not None:
-        found["overlap"] = stack.warp_softmax_overlap
-    rate_of = {ROW_PASS: stack.row_pass_rate, SCALAR_PASS: stack.scalar_pass_rate}.get(kind)
-    return found if rate_of is None else found | {"memory_share": streamed_share(rate_of, profile)}
+    if kernel.kind == "attention" and (instructions_of(kernel) == WARP or not in_pairs(kernel, profile)):
+        found["overlap"] = min(stack.softmax_overlap, stack.serial_softmax_overlap)
+    limit = found["memory_share"] if kind in RATES else gathered_rate(kernel, stack)
+    return found if limit is None else found | {"memory_share": streamed_share(limit, profile)}
+
+
+def gathered_rate(kernel: Kernel, stack: Stack) -> Any:
+    """Bytes that one multiprocessor loads in a clock in a product of experts compiled for one tile; None for other kernels."""
+    first = kernel.signatures[0]
+    rows = first.get("tile_rows") if first.op in GROUPED else None
+    if rows is None:
+        return None
+    return stack.scaled_load_rate if _blocks(first.get("scale_a")) and rows >= SCALED_ROWS else stack.gathered_load_rate
 
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
     scales = [(scale, signature) for signature in kernel.signatures if (scale := signature.get("scale_a")) is not None]
     return sum(signature.outputs[0].elements * scale.shape[-1] for scale, signature in scales if _blocks(scale) and scale.format == "fp32")
+
+
+def _is_wide(signature: Signature) -> bool:
+    """Whether scales are wide floats, which the matrix units do not apply: lanes do, between matrix instructions."""
+    scale = signature.get("scale_a")
+    return scale is not None and scale.format == "fp32"
 
 
 def _blocks(scale: TensorSpec | None) -> bool:
@@ -150,6 +172,7 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     scaled = _blocks(kernel.signatures[0].get("scale_a"))
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:
+        scaled = scaled and _is_wide(kernel.signatures[0])
         ragged, tile = kernel.signatures[0].get("zipf") is not None, kernel.signatures[0].get("tile_rows")
         cut = grouped_tiling(products, width, profile, speed, ragged, scaled, tile)
     else:

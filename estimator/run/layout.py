@@ -9,7 +9,7 @@ from itertools import product
 from math import inf
 from typing import Any
 
-from estimator.errors import EstimatorError, Infeasible, unknown_name
+from estimator.errors import EstimatorError, Infeasible, InvalidSetting, unknown_name
 from estimator.run.known import Known
 from estimator.run.layout_bound import least_seconds
 from estimator.run.parallel import Parallel
@@ -220,5 +220,7 @@ def layout_for(
     """`best_layout` of an architecture on devices of a kind."""
     from estimator.run.training_plan import site_of
 
+    if run.stages:
+        raise InvalidSetting("stages=…: each stage has a layout of its own; ask for one stage at a time, or give devices=… to estimate()")
     site = site_of(profile, None, Parallel(data=devices), cluster, practice)
     return best_layout(shape_of(model), run, site, devices, objective, fixed)

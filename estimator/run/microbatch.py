@@ -20,7 +20,18 @@ from estimator.run.settings import Training
 from estimator.run.stack import Stack, terms
 from estimator.run.transformer import Shape, is_expert, sizes_of
 
-EXTENSIVE = ("macs", "mac_slots", "mac_padding", "vector_ops", "special_ops", "integer_ops", "shared_bytes", "l2_bytes", "memory_bytes")
+EXTENSIVE = (
+    "macs",
+    "mac_slots",
+    "mac_padding",
+    "vector_ops",
+    "special_ops",
+    "integer_ops",
+    "shared_bytes",
+    "transposed_bytes",
+    "l2_bytes",
+    "memory_bytes",
+)
 ELEMENTWISE = ("pointwise", "reduction", "copy")
 STREAM_RANK = 3  # exact: batch, tokens and width; heads have a dimension of their own
 FORWARD, BACKWARD = 1 / 3, 2 / 3  # exact: backward touches scores and their gradients, twice what forward does

@@ -59,7 +59,7 @@ class Parallel:
 
         chosen = {name: settings.pop(name) for name in ("cluster", "practice", "fixed") if name in settings}
         subject = load_architecture(model) if isinstance(model, str) else model
-        run = Training(global_batch=global_batch, **settings).within(subject.max_positions)
+        subject, run = subject.language, Training(global_batch=global_batch, **settings).within(subject.max_positions)
         return layout_for(subject, load_profile(hw), devices, run, objective=objective, **chosen)
 
     def __str__(self) -> str:

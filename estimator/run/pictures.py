@@ -11,7 +11,7 @@ from estimator.model.trace import Trace
 from estimator.model.vision import Seen
 from estimator.model.work import Kernel
 from estimator.run.lengths import Lengths, lengths
-from estimator.run.roles import heads_of, widths
+from estimator.run.roles import heads_of
 from estimator.run.shard import shard
 from estimator.units import require_count
 
@@ -68,14 +68,16 @@ def looking(model: Architecture, run: Pictures, fusion: str, batch: float, tenso
     found = seen(model, run)
     if not found.pictures or model.vision is None:
         return ()
-    kernels = model.vision.program.at(fusion, batch=batch * found.pictures, tokens=found.tokens)
+    sizes, program = {"batch": batch * found.pictures, "tokens": found.tokens}, model.vision.program
+    kernels = program.at(fusion, **{symbol: sizes[symbol] for symbol in program.symbols})
     heads = heads_of(kernels)
     return shard(kernels, gcd(tensor, heads.query) if heads else 1, hidden=width_of(kernels))
 
 
 def width_of(kernels: Sequence[Kernel]) -> int:
-    """Width of the tower's residual stream: what goes into its first product."""
-    return int(next(widths(kernel.signatures[0])[0] for kernel in kernels if kernel.kind == "matmul"))
+    """Width of the tower's residual stream: its heads side by side."""
+    heads = heads_of(kernels)
+    return heads.query * heads.key_width if heads else 0
 
 
 def picture_notes(model: Architecture, run: Pictures) -> list[str]:

@@ -3,7 +3,7 @@
 from functools import cache
 
 from estimator.hardware.named import list_named, load_named
-from estimator.hardware.schema import Number, Second, Section
+from estimator.hardware.schema import Number, Profile, Second, Section
 
 
 class Practice(Section):
@@ -13,6 +13,7 @@ class Practice(Section):
     notes: str = ""
     stack: str = "compiled"  # the software stack whose kernels it launches
     kernel_share: Number  # of the rate of the best kernel of its kind that the kernels of a training step reach
+    kernel_shares: dict[str, Number] = {}  # the same on chips whose architecture begins so
     score_passes: Number  # times that attention scores cross memory, forward and backward together; 0: fused attention
     score_bytes: Number  # kept for backward of each attention score; 0: fused attention
     sequence_parallel: Number  # 1: ranks of tensor parallelism share the tokens of norms, dropout and residual sums
@@ -27,6 +28,11 @@ class Practice(Section):
     checkpoint_seconds: Second  # in which writing a checkpoint stops the run
     evaluation_share: Number  # of the time, for evaluation and logging
     usable_memory: Number  # of the device's memory, the rest being context, buffers and fragments
+
+    def on(self, profile: Profile) -> "Practice":
+        """The practice with the share that its kernels reach on this chip."""
+        share = next((one for name, one in self.kernel_shares.items() if profile.architecture.startswith(name)), self.kernel_share)
+        return self.model_copy(update={"kernel_share": share, "kernel_shares": {}})
 
 
 def list_practices() -> list[str]:

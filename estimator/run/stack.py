@@ -43,6 +43,7 @@ class Stack(Section):
     sequence_overhead: Second
     attention_memory_share: Number
     softmax_overlap: Number
+    serial_softmax_overlap: Number
     l2_resident_share: Number
     fp32_convolution_as_tf32: Number
     fp32_matmul_as_tf32: Number
@@ -54,10 +55,11 @@ class Stack(Section):
     group_pass_memory_share: Number
     row_pass_rate: BytePerClock
     scalar_pass_rate: BytePerClock | None = None
-    recurrence_memory_share: Number
+    recurrence_rate: BytePerClock
+    gathered_load_rate: BytePerClock | None = None
+    scaled_load_rate: BytePerClock | None = None
     attention_fma_per_clock: Number | None = None
     warp_attention_fma_per_clock: Number | None = None
-    warp_softmax_overlap: Number | None = None
     lane_attention_slots: Number | None = None
     element_ops: Number | None = None
     strided_element_ops: Number | None = None
@@ -74,7 +76,8 @@ GROUP_PASS = "group pass"  # the class of kernels that scale or rotate small gro
 ROW_PASS = "row pass"  # passes over the rows of experts, a block of threads for each row
 SCALAR_PASS = "scalar pass"  # passes that load one element a thread
 SCALED_GROUPS = "scaled groups"  # products of experts whose kernel applies scales between matrix instructions, one warp for both
-MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", "recurrence", GROUP_PASS)}
+MEMORY_SHARES = {kind: f"{kind.replace(' ', '_')}_memory_share" for kind in ("attention", "reduction", GROUP_PASS)}
+RATES = {ROW_PASS: "row_pass_rate", SCALAR_PASS: "scalar_pass_rate", "recurrence": "recurrence_rate"}  # bytes per clock and multiprocessor
 
 
 def efficiency_class(kernel: Kernel) -> str:
@@ -97,14 +100,14 @@ def streamed_share(rate: float, profile: Profile) -> float:
 def terms(kind: str, stack: Stack) -> dict[str, Any]:
     """What the software adds to the demand of a kernel of this kind: the fields of `Demand` that it sets.
 
-    The memory share of row and scalar passes and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
+    The memory share of the kinds in `RATES` and of experts' products is a rate: `streamed_share` makes a share of it on a chip.
     """
     if kind == IDLE:
         return {}
     return {
         "memory_share": _memory_share(kind, stack),
         "chip_share": stack.copy_memory_share if kind == COPY else None,
-        "overlap": stack.softmax_overlap if kind in ("attention", SCALED_GROUPS) else 1.0,
+        "overlap": {"attention": stack.softmax_overlap, SCALED_GROUPS: stack.serial_softmax_overlap}.get(kind, 1.0),
         "overhead": stack.kernel_overhead,
         "interval": _interval(kind, stack),
     }
@@ -117,8 +120,8 @@ def _interval(kind: str, stack: Stack) -> float:
 
 
 def _memory_share(kind: str, stack: Stack) -> Any:
-    if kind in (ROW_PASS, SCALAR_PASS):
-        return stack.row_pass_rate if kind == ROW_PASS else stack.scalar_pass_rate
+    if kind in RATES:
+        return getattr(stack, RATES[kind])
     if kind == EXPERTS and stack.engine is not None:
         return stack.engine.expert_load_rate
     share = MEMORY_SHARES.get(kind)

@@ -46,7 +46,7 @@ def site_of(
         raise InvalidSetting(f"practice={practice!r}: expected a name or a Practice")
     if practice is None:
         practice = usual_practice(parallel.devices)
-    custom = load_practice(practice) if isinstance(practice, str) else practice
+    custom = (load_practice(practice) if isinstance(practice, str) else practice).on(profile)
     software = stack if isinstance(stack, Stack) else load_stack(stack or custom.stack)
     if parallel.devices == 1 and cluster is None:
         return Site(profile, software, custom, None, parallel)

@@ -8,6 +8,7 @@ from estimator.quantity import Quantity
 from estimator.run.facility import FIGURES
 from estimator.run.meter import Meter, Meters
 from estimator.run.uncertainty import METER, structural_path
+from estimator.run.uncertainty_responses import Response, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
 
 
@@ -47,3 +48,12 @@ def at_meter(around: Surroundings | None, figures: Mapping[str, Any], sampler: S
         return {}
     found = around.meter.read_as(figures["energy"], figures["time"], Sampled(around.meter.host, "host", sampler), sampler)
     return {f"{METER}{name}": value for name, value in found.figures().items()}
+
+
+def moved(around: Surroundings | None, figures: Mapping[str, Any], unknown: Mapping[str, Response], sampler: Sampler) -> dict[str, Any]:
+    """Factors on samples of the devices' figures, and of those at the meter, by what assumed inputs of the run do to the former."""
+    if not unknown:
+        return {}
+    before, other = dict(figures), shaped(figures, unknown, sampler)
+    before, after = before | at_meter(around, before, sampler), other | at_meter(around, other, sampler)
+    return {name: after[name] / before[name] for name in before}

@@ -27,8 +27,8 @@ from estimator.run.meter import Meter
 from estimator.run.phase import Basis, Phase, origin_of, runs_of
 from estimator.run.stack import host_seconds, terms
 from estimator.run.uncertainty import FIGURES, STRUCTURAL, Uncertainty, shape_of, structural_path
-from estimator.run.uncertainty_meter import Surroundings, at_meter, measured
-from estimator.run.uncertainty_responses import of_run, shaped
+from estimator.run.uncertainty_meter import Surroundings, at_meter, measured, moved
+from estimator.run.uncertainty_responses import Response, of_run, shaped
 from estimator.run.uncertainty_samples import Sampled, Sampler
 from estimator.run.uncertainty_summary import summary
 
@@ -42,9 +42,11 @@ def propagate(
     samples: int = SAMPLES,
     shares: bool = True,
     meter: Surroundings | None = None,
+    unknown: Mapping[str, Response] | None = None,
 ) -> Uncertainty:
     """The `Uncertainty` of a run's energy, time and power; `structural` as `uncertainty.structural_error` gives it.
 
+    `unknown` are inputs of the run that were assumed, by path: no row tells anything of their ranges, which count in full.
     With a `meter` also that of all figures there, as `facility.…`: the same samples of the devices in samples of what is around them.
     Without `shares`, what the spread is made of is left out, which takes half of the time.
 
@@ -55,13 +57,14 @@ def propagate(
     quantities = dict(structural)
     for bases, origin in stages:  # of one chip with one stack, so that a path means the same number in each
         quantities |= quantities_of(bases[0]) | (dict(origin.quantities()) if origin else {})
+    quantities |= {path: response.quantity for path, response in (unknown or {}).items()}
 
     def figures(sampler: Sampler, size: int) -> dict[str, Array]:
         each = [shaped(price_many(bases, sampler, size), found, sampler) for (bases, _), found in zip(stages, known)]
         energy, time = (reduce(add, [one[name] for one in each]) for name in ("energy", "time"))
         return {"energy": energy, "time": time, "power": energy / time}
 
-    return _propagate(figures, quantities, structural, samples, shares, meter)
+    return _propagate(figures, quantities, structural, samples, shares, meter, unknown)
 
 
 def bases_of(phases: Sequence[Phase]) -> list[Basis]:
@@ -101,6 +104,7 @@ def _propagate(
     samples: int,
     shares: bool,
     meter: Surroundings | None = None,
+    unknown: Mapping[str, Response] | None = None,
 ) -> Uncertainty:
     """Figures with every number at its value, to learn which are used, and with those that have a range sampled.
 
@@ -110,7 +114,7 @@ def _propagate(
     everything = dict(outside) | dict(quantities)
     nominal = Sampler(everything, 1)
     at_value = figures(nominal, 1)
-    inner = sorted({*nominal.used, *_ranged(structural)})
+    inner = sorted({*nominal.used, *_ranged(structural), *(unknown or {})})
     at_value |= at_meter(meter, at_value, nominal)
     outer = sorted({*nominal.used, *_ranged(outside, STRUCTURAL)} - {*inner})
     own = {name: structural_path(structural, name) for name in FIGURES}
@@ -121,6 +125,8 @@ def _propagate(
     ratios = _ratios(found, at_value, own, drawn)
     read = found if meter and meter.structural else {name: ratio * at_value[name] for name, ratio in ratios.items()}
     ratios |= _ratios(dict(read) | at_meter(meter, read, drawn), at_value, beyond, drawn)
+    factors = moved(meter, read, unknown or {}, drawn)
+    ratios = {figure: ratio * factors.get(figure, 1.0) for figure, ratio in ratios.items()}
     return summary(ratios, drawn, _foreign(own, beyond, {*outer}, everything) if shares else {})
 
 
@@ -224,7 +230,7 @@ def _elsewhere(demand: Demand, chip: Any) -> Array:
 def _cycles(demand: Demand, chip: Any) -> Array:
     """Cycles of the busiest on-chip resource: `roofline.duration` for arrays."""
     cycles = core_cycles(demand, chip)
-    l2 = reduce(np.maximum, [cycles.pop(name, 0.0) for name in PASSAGES])
+    beside = reduce(np.maximum, [cycles.pop(name, 0.0) for name in PASSAGES])
     busiest = reduce(np.maximum, cycles.values())
     busy = busiest + (1 - demand.overlap) * (sum(cycles.values()) - busiest)
-    return demand.exposed * (np.maximum(busy, l2) + fill_cycles(demand, chip))
+    return demand.exposed * (np.maximum(busy, beside) + fill_cycles(demand, chip))

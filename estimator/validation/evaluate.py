@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from estimator.errors import EstimatorError
 from estimator.validation.hardware import profile_name
 from estimator.validation.intervals import factors
+from estimator.validation.metered import Metered
 from estimator.validation.prediction import Prediction, Steady
 from estimator.validation.reading import Fault
 from estimator.validation.rows import NotPredicted, Row, RowFault
@@ -90,6 +91,7 @@ def foretell(row: Row) -> Prediction | Steady:
 def result(row: Row, prediction: Prediction | Steady, intervals: bool = False) -> Result:
     """The row beside its prediction."""
     seconds = row.given_time
+    published = prediction if isinstance(prediction, Metered) else None
     power_only = row.text("unit") == "second"
     return Result(
         row_id=row.row_id,
@@ -98,13 +100,15 @@ def result(row: Row, prediction: Prediction | Steady, intervals: bool = False) -
         hardware=profile_name(row.text("hardware")),
         split=row.text("split"),
         why_not=row.apart or (prediction.apart if isinstance(prediction, Prediction) else ""),
-        labels=labels(row),
+        labels=labels(row) | {"inputs": published.unknown.group if published else ""},
         measured_energy=row.energy,
         predicted_energy=prediction.power if power_only else prediction.energy,
         energy_given_time=prediction.energy_in(seconds) if seconds and row.energy and not power_only else None,
         measured_time=row.time,
         predicted_time=None if power_only else prediction.time,
         factors=factors(row, prediction) if intervals else {},
+        assumed=published.unknown.said if published else (),
+        mfu=published.mfu if published else None,
     )
 
 

@@ -30,10 +30,12 @@ def spread(row: Row, prediction: Prediction | Steady, structural: dict[str, Quan
         return propagate_idle(prediction.devices, found, SAMPLES, False, prediction.around, prediction.parts)
     if isinstance(prediction, Steady):
         return propagate_idle(profile_of(row), found, SAMPLES, shares=False)
-    meter = prediction.around if isinstance(prediction, Metered) else None
+    meter, unknown = None, {}
+    if isinstance(prediction, Metered):
+        meter, unknown = prediction.around, dict(prediction.unknown.responses())
     if meter is None:
-        return propagate(prediction.phases, found, SAMPLES, shares=False)
-    read = propagate(prediction.phases, found, SAMPLES, shares=False, meter=Surroundings(meter, found)).quantiles
+        return propagate(prediction.phases, found, SAMPLES, shares=False, unknown=unknown)
+    read = propagate(prediction.phases, found, SAMPLES, shares=False, meter=Surroundings(meter, found), unknown=unknown).quantiles
     return Uncertainty({figure: read.get(f"{METER}{figure}", read[figure]) for figure in FIGURES}, {})
 
 

@@ -1,7 +1,8 @@
 """Multi-head latent attention as DeepSeek-V3 has it (arXiv:2412.19437), stated as kernels: alone, and with its projections."""
 
 from estimator.model.work import Kernel, Signature, TensorSpec
-from estimator.run.stack import GROUP_PASS, ROW_PASS
+from estimator.run.stack import GROUP_PASS
+from estimator.validation import native
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.signatures import FORMATS, Kernels, attention_kernel, kernel, precision_of, product, quantised
 
@@ -50,23 +51,36 @@ def latent_module(row: Row) -> Kernels:
     batch, heads = row.whole("batch_size"), row.whole("num_heads")
     decodes = _decodes(row)
     tokens = batch * (1 if decodes else row.whole("input_len"))
-    before = (
-        *_linear(tokens, QUERY_LATENT + LATENT + ROTARY, WIDTH, compute),
-        *_linear(tokens, heads * (HEAD + ROTARY), QUERY_LATENT, compute),
-    )
+    alone = row.text("framework").upper().startswith("VLLM")  # its module is called outside the compiler
+    down = _linear(tokens, QUERY_LATENT + LATENT + ROTARY, WIDTH, compute)
+    up = _linear(tokens, heads * (HEAD + ROTARY), QUERY_LATENT, compute)
+    before = (*down, *_native(heads, tokens, up, cache)) if alone else (down[0], _norms(tokens), *down[1:], *up)
     middle: Kernels
     if decodes:
+        joined = TensorSpec((tokens, heads, LATENT + ROTARY), "bf16")
         middle = (
             _per_head(heads, tokens, LATENT, HEAD),
+            *((native.step("join queries", "copy", (joined,), joined),) if alone else ()),
             _latent(batch, heads, row, cache),
             _per_head(heads, tokens, HEAD, LATENT),
         )
     else:
         keys = tokens + batch * round(row.number("context_len", 0.0))
-        assembled = _copied if row.text("framework").upper().startswith("VLLM") else _assembled
+        assembled = _copied if alone else _assembled
         middle = (*_linear(keys, heads * 2 * HEAD, LATENT, compute), *assembled(heads, tokens, keys), _latent(batch, heads, row, cache))
-    norms = _norms(tokens)
-    return (before[0], norms, *before[1:], *middle, *_linear(tokens, WIDTH, heads * HEAD, compute))
+    return (*before, *middle, *_linear(tokens, WIDTH, heads * HEAD, compute))
+
+
+def _native(heads: int, tokens: int, up: Kernels, cache: str) -> Kernels:
+    """Norms, rotations and the write to the cache around the up projection of the queries, as PyTorch's own kernels."""
+    return (
+        *native.norm(tokens, QUERY_LATENT),
+        *up,
+        *native.norm(tokens, LATENT),
+        *native.rotation(tokens, heads, ROTARY),
+        *native.rotation(tokens, 1, ROTARY),
+        native.cached(tokens, LATENT + ROTARY, cache),
+    )
 
 
 def _norms(tokens: int) -> Kernel:
@@ -76,15 +90,14 @@ def _norms(tokens: int) -> Kernel:
 
 
 def _copied(heads: int, tokens: int, keys: int) -> Kernels:
-    """As `_assembled`, step by step, as vLLM's mla_attention.py does: rotary parts of queries in place, both parts of the keys copied
-    into a new tensor one after the other, and what attention wrote copied into the output."""
-    rotary, part = TensorSpec((heads, tokens, ROTARY), "bf16"), TensorSpec((heads, keys, HEAD), "bf16")
-    shared, spread = TensorSpec((keys, LATENT + ROTARY), "bf16"), TensorSpec((heads, keys, ROTARY), "bf16")
-    out = TensorSpec((heads, tokens, HEAD), "bf16")
-    passes = (("rotate", rotary, rotary), ("keys", part, part), ("rotary keys", shared, spread), ("output", out, out))
-    return tuple(
-        Kernel(name, ROW_PASS, "forward", "", (Signature("aten.mul", (("self", read),), (written,)),), (read,), (written,), "bf16")
-        for name, read, written in passes
+    """What vLLM's mla_attention.py does around prefill: both parts of the keys copied into a new tensor one after the other, and what
+    attention wrote copied into the output."""
+    part, out = TensorSpec((keys, heads, HEAD), "bf16"), TensorSpec((tokens, heads, HEAD), "bf16")
+    shared, spread = TensorSpec((keys, 1, ROTARY), "bf16"), TensorSpec((keys, heads, ROTARY), "bf16")
+    return (
+        native.step("keys", "copy", (part,), part),
+        native.step("rotary keys", "copy", (shared,), spread),
+        native.step("output", "pointwise", (out,), out),
     )
 
 

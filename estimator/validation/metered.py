@@ -1,10 +1,21 @@
 """A prediction whose energy was read at another meter than the devices', or whose time is that of all devices together."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from estimator.hardware.schema import Profile
 from estimator.run.meter import Meter
+from estimator.run.uncertainty_responses import Response
 from estimator.validation.prediction import Prediction, Steady
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Inputs of a run that no publication states: the `group` of runs it falls in, what is `said` of them, and what they do to it."""
+
+    group: str = ""
+    said: tuple[str, ...] = ()
+    responses: Callable[[], Mapping[str, Response]] = dict
 
 
 @dataclass(frozen=True)
@@ -18,6 +29,8 @@ class Metered(Prediction):
     meter: float = 1.0
     clocks: float = 1.0
     assumptions: tuple[str, ...] = ()
+    mfu: float | None = None  # of a training step
+    unknown: Unknown = field(default_factory=Unknown, repr=False, compare=False)
 
     def _read(self, energy: float, time: float) -> float:
         return self.meter * energy if self.around is None else self.around.read(energy, time).energy

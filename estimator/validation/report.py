@@ -2,10 +2,12 @@
 
 JSON (errors as fractions, energies and times in SI units per the row's own unit, null for what is not known):
 `suites`: one entry per suite, group and metric ("time", "energy_given_time", "energy") over the scored rows, with n, median, p90,
-bias, inside_50, inside_90; the group "all" holds the whole suite. `apart`: the same over rows that are not scored, the group
-being the reason. `coverage`: over all scored rows with an interval of their energy, how many they are and the shares inside.
+bias, inside_50, inside_90; the group "all" holds the whole suite. `apart`: the same over rows that are not scored, the group being the
+reason, with whether the inputs of published runs were published. `coverage`: over all scored rows with an interval of their energy, how
+many they are and the shares inside.
 `caps`: rows that differ in their power limit alone, see `estimator.validation.cap_curves`.
-`rows`: every predicted row. `skipped`: sound rows without a prediction and why. `faults`: what could not be read.
+`rows`: every predicted row, of published training runs with `assumed` inputs and `mfu`. `skipped`: sound rows without a prediction and
+why. `faults`: what could not be read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +40,10 @@ def scores_apart(done: Evaluation) -> list[Score]:
     for suite in SUITES:
         mine = [result for result in done.results if result.suite == suite.name and not result.scored]
         for reason in sorted({result.why_not for result in mine}):
-            found += score(suite.name, reason, [result for result in mine if result.why_not == reason])
+            members = [result for result in mine if result.why_not == reason]
+            found += score(suite.name, reason, members)
+            for name, part in grouped(members, ("inputs",)).items() if any(one.labels.get("inputs") for one in members) else ():
+                found += score(suite.name, f"{reason} · {name}", part)
     return found
 
 

@@ -33,16 +33,33 @@ def _balanced(tokens: int, experts: int, picks: int, devices: int) -> tuple[floa
 @cache
 def _power_law(tokens: int, experts: int, picks: int, devices: int, exponent: float) -> tuple[float, ...]:
     """The experts by their quantiles; on several devices the median of fixed draws of who shares a device with whom."""
-    low, high = (1.0, LARGEST_SHARE * tokens) if tokens * picks > experts else SPARSE
-    power = 1 - exponent
-    drawn = [((high**power - low**power) * (i + 1 / 2) / experts + low**power) ** (1 / power) for i in range(experts)]
-    counts = _rounded([tokens * picks * value / sum(drawn) for value in drawn], tokens, tokens * picks)
+    counts = _rounded(_drawn(tokens, experts, picks, exponent), tokens, tokens * picks)
     random, size, heaviest = Random(0), experts // devices, []
     for _ in range(DRAWS):
         random.shuffle(counts)
         heaviest.append(max((counts[i : i + size] for i in range(0, experts, size)), key=sum))
     median = sorted(heaviest, key=sum)[DRAWS // 2]
     return tuple(sorted(count for count in median if count))
+
+
+def _drawn(tokens: int, experts: int, picks: int, exponent: float, random: Random | None = None) -> list[float]:
+    """The power law's quantiles, or as many draws, scaled to all rows; the largest may exceed one row for each token."""
+    low, high = (1.0, LARGEST_SHARE * tokens) if tokens * picks > experts else SPARSE
+    power = 1 - exponent
+    shares = [random.random() if random else (i + 1 / 2) / experts for i in range(experts)]
+    drawn = [((high**power - low**power) * share + low**power) ** (1 / power) for share in shares]
+    return [tokens * picks * value / sum(drawn) for value in drawn]
+
+
+@cache
+def rows_moved(distribution: str, tokens: int, experts: int, picks: int) -> float:
+    """Rows of a draw beyond one for each token, which the benchmark moves to other experts one by one; the mean of fixed draws."""
+    kind, _, exponent = distribution.rpartition("_")
+    if kind != "power_law":
+        return 0.0
+    random = Random(0)
+    drawn = [count for _ in range(DRAWS) for count in _drawn(tokens, experts, picks, float(exponent), random)]
+    return sum(max(count - tokens, 0.0) for count in drawn) / DRAWS
 
 
 def _rounded(counts: Sequence[float], tokens: int, total: int) -> list[float]:

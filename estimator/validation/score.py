@@ -30,6 +30,8 @@ class Result:
     measured_time: float | None
     predicted_time: float | None
     factors: Mapping[str, Mapping[int, tuple[float, float]]] = field(default_factory=dict)  # by metric and level, see `intervals`
+    assumed: tuple[str, ...] = ()  # inputs of a published run that no publication states, with their ranges
+    mfu: float | None = None  # of a step of a published training run, as predicted
 
     @property
     def scored(self) -> bool:

@@ -43,7 +43,7 @@ SUITES = (
     Suite("inference", {"inference_batch1": queries.query, "llm_generate_no_kvcache": serving.without_cache}, ("hardware", "source"),
           "inference"),
     Suite("systems", {"inference": systems.offline, "host_power": systems.host}, ("hardware", "task"), "system"),
-    Suite("training-runs", {"training_run": training_runs.predict}, ("source",), "training-run"),
+    Suite("training-runs", {"training_run": training_runs.predict}, ("inputs", "source"), "training-run"),
 )  # fmt: skip
 BY_KIND = {kind: suite for suite in SUITES for kind in suite.kinds}
 NAMES = tuple(suite.name for suite in SUITES)

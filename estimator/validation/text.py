@@ -33,6 +33,9 @@ def as_text(done: Evaluation, by: Sequence[str] | None = None) -> str:
     bad = [found for suite in SUITES for found in worst(one for one in done.results if one.suite == suite.name)]
     if bad:
         parts.append(f"Worst rows, at most {WORST} of each suite:\n" + _worst(bad))
+    published = [one for one in done.results if one.labels.get("inputs")]
+    if published:
+        parts.append("Published training runs, and what was assumed of them:\n" + _runs(published))
     if done.skipped:
         counts = Counter((one.suite, one.why) for one in done.skipped).most_common()
         listed = tabulate([[suite, n, why] for (suite, why), n in counts], ["suite", "rows", "why"])
@@ -66,6 +69,16 @@ def _table(found: Iterable[Score]) -> str:
 def _caps(found: Iterable[CapScore]) -> str:
     lines = [[one.suite, one.hardware, one.curves, one.n, f"{one.median:.1%}", f"{one.p90:.0%}", f"{one.within_step:.0%}"] for one in found]
     return tabulate(lines, ["suite", "hardware", "curves", "n", "median", "p90", "best cap within a step"], disable_numparse=True)
+
+
+def _runs(results: Iterable[Result]) -> str:
+    lines = []
+    for one in results:
+        errors = [error for metric in ("energy", "time") if (error := one.error(metric)) is not None]
+        if one.assumed or one.file.startswith("training_runs"):
+            used = "" if one.mfu is None else f"{one.mfu:.2f}"
+            lines.append([one.labels.get("model", ""), used, f"{errors[0]:+.0%}" if errors else "", "; ".join(one.assumed) or "nothing"])
+    return tabulate(lines, ["model", "step MFU", "error", "assumed"], disable_numparse=True)
 
 
 def _share(value: float | None) -> str:

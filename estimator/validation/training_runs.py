@@ -1,10 +1,9 @@
 """Suite "training-runs": published runs on many devices, by tokens, model and what is known of how they were carried out."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
+from math import log, prod
 from typing import Any
 
 from estimator.errors import EstimatorError, UnknownName
@@ -14,15 +13,19 @@ from estimator.run.facility import Facility
 from estimator.run.layout import best_layout
 from estimator.run.meter import Meter, meter_of
 from estimator.run.parallel import Parallel
+from estimator.run.phase import repeated
 from estimator.run.settings import Training
 from estimator.run.site import Site
 from estimator.run.training_memory import memory_of
-from estimator.run.training_parallel import run_phases
-from estimator.run.training_plan import notes_of, site_of
+from estimator.run.training_parallel import run_phases, step_phases
+from estimator.run.training_plan import notes_of, site_of, utilization
 from estimator.run.transformer import Shape, shape_of
 from estimator.validation.hardware import profile_of
-from estimator.validation.metered import Metered
+from estimator.validation.metered import Metered, Unknown
 from estimator.validation.rows import NotPredicted, Row
+from estimator.validation.training_inputs import PUBLISHED, facts, group_of, known_of, said_of, stated_by_row, with_stand_in
+from estimator.validation.training_stages import in_a_row, stages_of
+from estimator.validation.unknown_inputs import unknown_responses
 
 STATED = (
     "batch",
@@ -35,18 +38,6 @@ STATED = (
 LIQUID = "hgx-h100-liquid"
 
 
-@cache
-def facts() -> dict[str, Any]:
-    """The tables of training_runs.toml."""
-    return tomllib.loads(Path(__file__).with_name("training_runs.toml").read_text(encoding="utf-8"))
-
-
-def known_of(name: str) -> dict[str, Any]:
-    """What is known of how a model was trained: the table whose `match` begins its name, over the default."""
-    found = [table for table in facts()["run"] if name.lower().startswith(table["match"])]
-    return facts()["default"] | (max(found, key=lambda table: len(table["match"])) if found else {})
-
-
 def predict(row: Row) -> Metered:
     """Energy and time of a published run, its layout as published or searched, its losses those of its software's practice."""
     if "mlperf" in row.file:
@@ -57,31 +48,55 @@ def predict(row: Row) -> Metered:
     if row.number("params_b", 0.0) <= 0:
         raise NotPredicted("neither the architecture nor the number of parameters is published")
     how, profile = known_of(name), profile_of(row)
-    model, share = architecture_for(name, row.number("active_params_b", row.number("params_b")))
-    devices = int(row.number("n_gpus", how["devices"]))
-    return _run(row, shape_of(model), how, profile, devices, tokens * share)
+    total = row.number("params_b")
+    active = row.number("active_params_b", total)
+    if row.text("n_gpus"):
+        how = stated_by_row(how, "devices", row.whole("n_gpus"))
+    if any(_model(name, one, active, total)[1] != 1 for one, _ in stages_of(how, tokens)):
+        how = with_stand_in(how, "experts" if active < total else "dense")
+
+    def priced(other: Mapping[str, Any]) -> Metered:
+        return in_a_row([_stage(row, one, profile, *_model(name, one, active, total), part) for one, part in stages_of(other, tokens)])
+
+    found = priced(how)
+    unknown = Unknown(group_of(how), said_of(how), cache(lambda: unknown_responses(how, found, priced)))
+    return replace(found, unknown=unknown)
 
 
-def architecture_for(name: str, billions: float) -> tuple[Architecture, float]:
-    """The bundled architecture of a model, or the decoder nearest in size; and its own size as a multiple of that."""
+def _model(name: str, how: Mapping[str, Any], active: float, total: float) -> tuple[Architecture, float]:
+    """What `architecture_for` finds for a stage, in which a model that grows has a size of its own."""
+    return architecture_for("", how["billions"]) if "billions" in how else architecture_for(name, active, total)
+
+
+def _stage(row: Row, how: Mapping[str, Any], profile: Profile, model: Architecture, share: float, tokens: float) -> Metered:
+    return _run(row, shape_of(model), how, profile, int(how["devices"]), tokens * share)
+
+
+def architecture_for(name: str, active: float, total: float | None = None) -> tuple[Architecture, float]:
+    """The bundled architecture of a model, or the decoder nearest in size; and its own size as a multiple of that.
+
+    `active` and `total` parameters in billions; a mixture of experts is nearest to another one.
+    """
     plain = name.lower().split(" (")[0].strip()
     wanted = facts()["names"].get(plain) or plain.replace(" ", "-").removesuffix("-core")
     try:
         return load_architecture(wanted), 1.0
     except UnknownName:
         pass
-    sizes = {one: _decoder_size(one) for one in list_models()}
-    active = billions * 1e9  # exact: giga
-    nearest = min((one for one, size in sizes.items() if size), key=lambda one: abs(sizes[one] / active - 1))
-    return load_architecture(nearest), active / sizes[nearest]
+    sizes = active * 1e9, (total or active) * 1e9  # exact: giga
+    alike = [one for one in map(load_architecture, list_models()) if _is_mixture(one.name) == (sizes[0] < sizes[1])]
+    nearest = min(alike, key=lambda one: abs(log(one.active_parameters / sizes[0])) + abs(log(one.parameters / sizes[1])))
+    return nearest, sizes[0] / nearest.active_parameters
 
 
 @cache
-def _decoder_size(name: str) -> float:
-    """Parameters of a dense decoder without recurrent layers or a tower; 0 for anything else."""
+def _is_mixture(name: str) -> bool | None:
+    """Whether a decoder's layers have experts; None for what is no decoder, or is read for its pictures as well."""
     model = load_architecture(name)
-    dense = model.kind == "causal-lm" and model.active_parameters == model.parameters and not model.state_bytes
-    return float(model.parameters) if dense else 0.0
+    if model.kind != "causal-lm" or "training" not in model.programs:
+        return None
+    mixture = shape_of(model).experts > 1
+    return mixture if mixture or model.active_parameters == model.parameters else None
 
 
 def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devices: int, tokens: float) -> Metered:
@@ -97,7 +112,14 @@ def _run(row: Row, shape: Shape, how: Mapping[str, Any], profile: Profile, devic
     phases = run_phases(shape, run, site)
     notes = notes_of(shape, run, site, memory_of(shape, run, site))
     clocks = 1.0 if row.text("time_s_per_unit") else float(devices)
-    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes))
+    used = _step_utilization(shape, run, site)
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), clocks, tuple(notes), used)
+
+
+def _step_utilization(shape: Shape, run: Training, site: Site) -> float:
+    """MFU of a step, as publications state it: without what the run loses besides."""
+    phases = [repeated(phase, 1, site.parallel.devices) for phase in step_phases(shape, run, site)]
+    return utilization(phases, site, run.precision or shape.model.format)
 
 
 def _site(profile: Profile, practice: str, devices: int) -> Site:
@@ -127,8 +149,8 @@ def _published(how: Mapping[str, Any], devices: int) -> Parallel | None:
     """The degrees of parallelism that were published."""
     if "layout" not in how:
         return None
-    degrees = {name: how["layout"].get(name, 1) for name in ("tensor", "pipeline")}
-    data = max(devices // (degrees["tensor"] * degrees["pipeline"]), 1)
+    degrees = {name: how["layout"].get(name, 1) for name in ("tensor", "pipeline", "sequence")}
+    data = max(devices // prod(degrees.values()), 1)
     return Parallel(**degrees, data=data, expert=how["layout"].get("expert", 1))
 
 
@@ -173,4 +195,5 @@ def _node(row: Row) -> Metered:
     )
     site = replace(_site(profile, known["practice"], devices), parallel=Parallel(data=data, **degrees))
     phases = run_phases(shape, run, site)
-    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices))
+    used = _step_utilization(shape, run, site)
+    return Metered(tuple(phases), site.profile, 1.0, devices, *meter(row, site, devices), mfu=used, unknown=Unknown(PUBLISHED))

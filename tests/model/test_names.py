@@ -38,7 +38,12 @@ def test_another_size_is_another_model_or_none(alias, number):
         assert any(stated <= set(words(known)) for known, entry in _by_lower().items() if entry == found)
 
 
-@pytest.mark.parametrize("model", [name for name in list_models() if load_architecture(name).kind == "causal-lm"])
+ONE_EMBEDDING = {"olmo-20m", "olmo-60m"}  # whose names count one of two embeddings, which are most of so small a model
+
+
+@pytest.mark.parametrize(
+    "model", [name for name in list_models() if load_architecture(name).kind == "causal-lm" and name not in ONE_EMBEDDING]
+)
 def test_a_name_that_states_a_size_has_about_that_many_parameters(model):
     # publishers round, and the Gemmas leave the embedding out (Gemma 2 2B: 2.6 billion)
     architecture = load_architecture(model)

@@ -52,10 +52,43 @@ def test_torch_counts_the_same_when_the_library_looks_at_one_picture_after_the_o
 @pytest.mark.parametrize("name", TOWERS)
 def test_every_operation_of_a_tower_has_a_rule_and_engines_launch_fewer(name):
     program = load_architecture(name).vision.program
-    assert program.symbols == ("batch", "tokens")
+    assert program.symbols in (("batch", "tokens"), ("batch",))  # of any size, or tiles of one
     assert all(is_known(signature.op) for kernel in program.kernels["eager"] for signature in kernel.signatures)
-    eager, serving = (sum(k.launches for k in program.at(fusion, batch=2, tokens=64)) for fusion in ("eager", "serving"))
+    sizes = dict.fromkeys(program.symbols, 64)
+    eager, serving = (sum(k.launches for k in program.at(fusion, **sizes)) for fusion in ("eager", "serving"))
     assert serving < eager
+
+
+@given(b=st.integers(1, 40))
+def test_a_tower_of_tiles_does_the_work_that_its_widths_imply(b):
+    # a tile has 32 x 32 patches of 3 x 16^2 numbers and 10 tokens of its own; 32 layers of width 1280: query, key, value, output, two of
+    # 1280 x 5120, attention to all; squares of four patches go through 5120 x 20480 and 20480 x 5120
+    layer = 1034 * 2 * (4 * 1280**2 + 2 * 1280 * 5120) + 4 * 1034**2 * 1280
+    expected = b * (32 * layer + 1024 * 2 * 768 * 1280 + 256 * 2 * 2 * 5120 * 20480)
+    vision = load_architecture("nemotron-nano-12b-v2-vl").vision
+    assert matmul_flop(vision, batch=b) == matmul_flop(vision, "serving", batch=b) == expected
+
+
+@given(sides, sides)
+def test_tiles_are_of_one_size_and_more_than_one_come_with_the_whole_picture(height, width):
+    vision = load_architecture("nemotron-nano-12b-v2-vl").vision
+    seen = vision.seen(height, width)
+    assert seen.tokens == 256 and (seen.pictures == 1 or 3 <= seen.pictures <= vision.tiles + 1)
+    assert vision.seen(height, width, 8) == Seen(8, 256)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pictures"),
+    [
+        (512, 512, 1),
+        (1024, 1024, 5),  # 2 x 2 and the whole; 3 x 3 would be filled by less than half
+        (768, 1024, 13),  # 4 x 3 is the one grid of these proportions
+        (500, 2000, 5),  # 4 x 1
+        (100, 100, 1),
+    ],
+)
+def test_tiles_by_hand(height, width, pictures):
+    assert load_architecture("nemotron-nano-12b-v2-vl").vision.seen(height, width).pictures == pictures
 
 
 def test_a_model_that_sees_has_the_published_number_of_weights():

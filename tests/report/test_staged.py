@@ -69,10 +69,11 @@ def test_one_stage_is_a_run_without_stages(one):
 @given(stages, st.integers(1, 1000))
 def test_a_stage_cut_in_halves_takes_the_same(one, steps):
     halves = {name: value for name, value in one.items() if name != "tokens"} | {"steps": steps}
-    whole, cut = run(halves | {"steps": 2 * steps}), run(halves, halves)
+    whole, cut = run(halves | {"steps": 2 * steps}, facility=True), run(halves, halves, facility=True)
     for name in (*ADDED, "power", "mfu", "energy_per_token"):
         assert getattr(cut, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=0)
-    assert cut.interval(0.9) == pytest.approx(whole.interval(0.9), rel=1e-9, abs=0)
+    for of in ("energy", "time", "facility.kwh", "facility.power"):
+        assert cut.interval(0.9, of=of) == pytest.approx(whole.interval(0.9, of=of), rel=1e-9, abs=0)
 
 
 @settings(max_examples=5, deadline=None)
@@ -113,6 +114,10 @@ def test_the_report_shows_each_stage(grown):
     assert "gpt2-large" in grown._repr_html_()
 
 
+def test_the_explanation_says_in_which_stage_its_kernel_is(grown):
+    assert "in the phase backward, the largest part in stage small" in " ".join(grown.explain().split())
+
+
 def test_power_over_the_run_goes_through_the_stages(grown):
     rows = grown.timeline()
     starts = {name: min(row["start"] for row in rows if row["stage"] == name) for name in grown.stages}
@@ -142,3 +147,14 @@ def test_errors_say_which_stage_they_are_about():
         run({"steps": 1}, {"steps": 1, "model": "gpt22"})
     with pytest.raises(InvalidSetting, match="stage '1': global_batch=9: 4 replicas"):
         run({"steps": 1, "global_batch": 9, "parallel": Parallel(data=4)})
+
+
+def test_a_layout_is_that_of_one_stage():
+    with pytest.raises(InvalidSetting, match="stages=…: each stage has a layout of its own"):
+        Parallel.best_for("gpt2", "A100", 8, 64, stages=[Stage(steps=1)])
+
+
+def test_a_search_over_hyper_parameters_repeats_all_stages():
+    once, twice = (estimate("gpt2", "A100", Training(runs=runs, stages=[Stage(steps=2), Stage(steps=3)])) for runs in (1, 2))
+    assert (once.steps, twice.steps) == (5, 10)
+    assert twice.energy == pytest.approx(2 * once.energy, rel=1e-12, abs=0)

@@ -1,14 +1,16 @@
 """Attention cut into tiles of queries and blocks of keys."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.hardware.catalogue import load_profile
+from estimator.hardware.roofline import duration
 from estimator.model.rules import work_of
 from estimator.model.work import TensorSpec
-from estimator.run.attention import attention_blocks, attention_tiling
+from estimator.run.attention import attention_blocks, attention_tiling, in_pairs
 from estimator.run.demands import demand_of
 from estimator.run.stack import load_stack
 from estimator.validation.signatures import attention_kernel
@@ -73,8 +75,36 @@ def test_keys_and_values_pass_once_for_each_tile_of_queries():
     assert math.isclose(tiling(attend(4096, 4096, causal=False)).l2_bytes, streamed, rel_tol=1e-9)
 
 
-def test_fp8_attention_is_as_fast_as_bf16_where_values_are_transposed_on_the_way():
-    # "attention in fp8 takes as long as in bf16 on H200": twice the rate, half of it reached
-    narrow, wide = (demand_of(attend(8192, 8192, number_format=each), H200, STACK) for each in ("fp8_e4m3", "bf16"))
-    assert math.isclose(narrow.mac_slots, 2 * wide.mac_slots, rel_tol=1e-9)
-    assert math.isclose(narrow.macs, wide.macs, rel_tol=1e-9)
+def test_a_fused_kernel_narrows_and_rescales_beside_its_softmax():
+    # a score of a head of 128: 4 of the softmax, 1 to narrow the probability, 128 outputs scaled once for 128 keys; 1 for each output
+    kernel = attend(4096, 4096, causal=False)
+    asked, scores = demand_of(kernel, H200, STACK), 64 * 4096 * 4096
+    assert math.isclose(asked.vector_ops, 6 * scores + 64 * 4096 * 128, rel_tol=1e-6)
+    assert math.isclose(asked.special_ops, scores, rel_tol=1e-6)
+
+
+def test_a_tile_runs_alone_where_accumulators_of_two_do_not_fit():
+    # tensor memory of 512 columns: two tiles of 128 scores and 128 outputs fit, of 128 and 256 do not
+    paired, alone = attend(4096, 4096), attend(4096, 4096, size=256)
+    assert in_pairs(paired, B200) and not in_pairs(alone, B200) and in_pairs(alone, H200)
+    assert blocks(paired, B200).tile == 2 * blocks(alone, B200).tile == 256
+    assert demand_of(paired, B200, STACK).overlap == STACK.softmax_overlap
+    assert demand_of(alone, B200, STACK).overlap == STACK.serial_softmax_overlap
+
+
+@given(st.integers(1, 4096), st.sampled_from([64, 128]))
+def test_eight_bit_values_are_turned_once_for_each_tile_where_the_instruction_wants_it(queries, size):
+    turned, plain, newer = (
+        demand_of(attend(queries, 4096, size=size, causal=False, number_format=kind), profile, STACK).transposed_bytes
+        for kind, profile in (("fp8_e4m3", H200), ("bf16", H200), ("fp8_e4m3", B200))
+    )
+    assert plain == newer == 0
+    assert turned >= 8 * 4096 * size  # every value of the 8 key heads at least once
+
+
+def test_turning_values_bounds_long_prefill_in_eight_bits():
+    # 64 heads of 4096 × 4096 scores in tiles of 128 queries: 64 × 4096 × 4096 × 128 ÷ 128 bytes at 4.8 a clock on each of 132
+    demand = demand_of(attend(4096, 4096, causal=False, number_format="fp8_e4m3"), H200, STACK)
+    rounds = duration(replace(demand, rounds=0), H200)
+    assert demand.transposed_bytes == 64 * 4096 * 4096
+    assert rounds.core_resource == "shared" and math.isclose(rounds.cycles, 64 * 4096 * 4096 / 132 / 4.8, rel_tol=1e-6)

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.hardware.catalogue import load_profile
-from estimator.hardware.roofline import memory_seconds
+from estimator.hardware.events import count_events
+from estimator.hardware.roofline import core_cycles, memory_seconds
 from estimator.model.work import Kernel, MatrixProduct, Signature, TensorSpec
 from estimator.run.demands import demand_of, promotions, side_by_side
 from estimator.run.stack import ROW_PASS, efficiency_class, load_stack, terms
 
-H100, STACK = load_profile("h100-sxm"), load_stack("compiled")
+H100, B200, STACK = load_profile("h100-sxm"), load_profile("b200-sxm"), load_stack("compiled")
 sizes = st.integers(1, 8192)
 
 
@@ -120,8 +121,37 @@ def test_scales_of_experts_wait_for_their_lanes_and_pad_with_the_tile():
     kernel = experts(32, 4224, 4096, (("scale_a", TensorSpec((256, 32), "fp32")),))
     asked = demand(kernel)
     assert efficiency_class(kernel) == "scaled groups" and efficiency_class(experts(32, 4224, 4096)) == "matmul"
-    assert asked.overlap == STACK.softmax_overlap
+    assert asked.overlap == STACK.serial_softmax_overlap
     assert math.isclose(asked.vector_ops, 2 * 2 * 256 * 4224 * 32, rel_tol=1e-9)
+
+
+@given(st.integers(64, 4096))
+def test_scales_that_the_unit_applies_leave_experts_the_choice_of_tiles(rows):
+    narrow, wide = (experts(rows, 4096, 4096, (("scale_a", TensorSpec((8 * rows, 256), kind)),)) for kind in ("fp8_e4m3", "fp32"))
+    assert demand_of(narrow, B200, STACK).l2_bytes <= demand_of(wide, B200, STACK).l2_bytes
+    assert demand_of(narrow, B200, STACK).vector_ops == 0 < demand_of(wide, B200, STACK).vector_ops
+
+
+def test_lanes_of_blackwell_wait_longer_for_accumulators_than_they_compute():
+    kernel = experts(32, 4224, 4096, (("scale_a", TensorSpec((256, 32), "fp32")),))
+    asked, unit = demand_of(kernel, B200, STACK), B200.tensor
+    assert math.isclose((asked.vector_ops + asked.vector_waits) / asked.vector_ops, unit.promotion_slots / unit.promotion_ops, rel_tol=1e-9)
+    lanes = B200.vector.fma_per_clock["fp32"] * B200.die.multiprocessors * B200.achievable.vector
+    assert math.isclose(core_cycles(asked, B200)["vector"], (asked.vector_ops + asked.vector_waits) / lanes, rel_tol=1e-9)
+    idle = replace(asked, vector_waits=0.0)
+    assert count_events(asked, B200) == count_events(idle, B200)  # waiting switches nothing
+    assert demand(kernel).vector_waits == 0
+
+
+def test_gathered_rows_load_so_many_bytes_in_a_clock_or_what_the_memory_gives():
+    H200 = load_profile("h200-sxm")
+    for profile in (B200, H200):
+        streamed = profile.memory.bandwidth * profile.achievable.memory
+        limit = STACK.gathered_load_rate * profile.die.multiprocessors * profile.clock.boost
+        share = demand_of(tiled_experts(2), profile, STACK).memory_share
+        assert math.isclose(share, min(1, limit / streamed), rel_tol=1e-9)
+    assert demand_of(tiled_experts(2), B200, STACK).memory_share < 1 == demand_of(tiled_experts(2), H200, STACK).memory_share
+    assert demand_of(experts(32, 4224, 4096), B200, STACK).memory_share == 1  # a library's own choice of tiles
 
 
 def tiled_experts(rows):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimator import Inference, Parallel, Serving, estimate, load_profile, sweep, trace
+from estimator import Inference, Parallel, Serving, Training, estimate, load_profile, sweep, trace
 from estimator.errors import InvalidSetting
 from estimator.model.architecture import load_architecture
 from estimator.model.rules import work_of
@@ -69,6 +69,18 @@ def test_ranks_share_the_tower(tensor):
     assert spread.energy > alone.energy
 
 
+@pytest.mark.parametrize("tensor", [1, 8])
+def test_a_hybrid_model_looks_at_tiles(tensor):
+    name, settings = "nemotron-nano-12b-v2-vl", {"prompt_tokens": 100, "output_tokens": 4}
+    tiled, one_tile, text = (
+        estimate(name, "H100", Inference(**settings, **shown), parallel=Parallel(tensor=tensor))
+        for shown in ({"images": 1}, {"images": 1, "image_height": 512, "image_width": 512}, {})
+    )
+    assert tiled.energy > one_tile.energy > text.energy
+    whole = looking(load_architecture(name), Inference(images=1), "serving", 1)
+    assert width_of(whole) == 1280 and sum(launches for _, launches in sums(whole, 1280)) == 2 * 32
+
+
 def test_more_ranks_than_heads_can_share_look_at_the_same():
     run = Inference(images=1)
     assert flop(run, 1, 32) == flop(run, 1, 16)  # 16 heads
@@ -106,6 +118,12 @@ def test_what_cannot_be_looked_at_is_refused():
                 kind(**wrong)
     with pytest.raises(InvalidSetting, match="exceed the 262144 positions"):
         one(images=300)
+
+
+def test_text_trains_the_language_model_alone():
+    seeing, reading = (estimate(name, "H100", Training(steps=1, sequence_tokens=512)) for name in (SEES, "qwen3-8b"))
+    assert seeing.energy == reading.energy
+    assert MODEL.language.parameters == load_architecture("qwen3-8b").parameters and MODEL.language.vision is None
 
 
 def test_a_trace_shows_nothing():

@@ -80,3 +80,12 @@ def test_an_unknown_recurrence_says_so():
 
     with pytest.raises(NotPredicted, match="no rule for the recurrence 'selective_copy'"):
         recurrence(Row("kernels", 2, {"kernel_source": "selective_copy"}))
+
+
+def test_a_multiprocessor_moves_so_many_bytes_in_a_clock_whatever_the_memory_could():
+    moved = []
+    for profile in (H200, load_profile("b200-sxm")):
+        demand = demand_of(passing(4096, 16), profile, STACK)
+        streamed = demand.memory_share * profile.memory.bandwidth * profile.achievable.memory
+        moved.append(streamed / profile.die.multiprocessors / profile.clock.boost)
+    assert moved == [pytest.approx(float(STACK.recurrence_rate), rel=1e-6, abs=0)] * 2

@@ -60,7 +60,7 @@ def test_groups_hold_their_multiply_adds_and_ragged_ones_take_more(experts, rows
     even, ragged = grouped(products), grouped(products, ragged=True)
     assert even.slots >= experts * rows * n * k * (1 - 1e-9)
     assert even.rounds >= 1
-    assert ragged.l2_bytes >= even.l2_bytes * (1 - 1e-9) or rows % 128
+    assert ragged.slots >= even.slots * (1 - 1e-9) or rows % 128
 
 
 @given(st.integers(1, 200), st.integers(1, 4096), st.integers(1, 4096), st.booleans())

@@ -159,7 +159,7 @@ def test_power_at_rest_has_an_interval_too():
 SCORE_KEYS = {"suite", "group", "metric", "n", "median", "p90", "bias", "inside_50", "inside_90"}
 ROW_KEYS = {
     "row_id", "file", "suite", "hardware", "split", "scored", "why_not", "measured_energy", "predicted_energy", "energy_given_time",
-    "low_90", "high_90", "measured_time", "predicted_time",
+    "low_90", "high_90", "measured_time", "predicted_time", "assumed", "mfu",
 }  # fmt: skip
 
 

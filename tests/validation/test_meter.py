@@ -101,3 +101,36 @@ def test_a_cache_that_nobody_wrote_is_read_as_zeros_where_it_is_large():
     small, large = row(**columns, batch_size="1", input_len="8192"), row(**columns, batch_size="16", input_len="8192")
     assert stated(small).text("operands") == "" and stated(large).text("operands") == "queries"
     assert stated(replace(large, columns={**large.columns, "framework": "TRTLLM 1.3"})).text("operands") == ""
+
+
+@given(st.floats(1e-5, 0.5), st.floats(0, 1), st.floats(0, 2))
+def test_pauses_and_the_loop_between_them_fill_at_most_a_reading(call, pause, before):
+    loop = replace(LOOP, pause=pause, before=before)
+    assert loop.stale(call) >= 0 and loop.earlier(call) >= 0 and loop.stale(call) + loop.earlier(call) <= 1 + 1e-9
+
+
+@given(st.floats(1e-4, 0.05), st.floats(0, 1))
+def test_a_loop_before_that_draws_the_same_changes_nothing(call, pause):
+    known = predict(row())
+    loop = replace(LOOP, pause=pause)
+    same = replace(known, loop=loop, before=400.0)
+    assert same.read_of(400.0, call) == pytest.approx(replace(known, loop=loop).read_of(400.0, call), rel=1e-9, abs=0)
+    assert replace(same, before=200.0).read_of(400.0, call) <= same.read_of(400.0, call)
+
+
+def test_short_launches_make_a_brief_loop():
+    # 3000 launches of 20 us are 60 ms; 0.15 s of launches of 70 us are 2142, and one more; a second of launches of 1 ms, and one more
+    loop = replace(LOOP, short=1e-4, brief=0.15)
+    assert loop.length(2e-5) == pytest.approx(0.06, rel=1e-9, abs=0)
+    assert loop.length(7e-5) == pytest.approx(2143 * 7e-5, rel=1e-9, abs=0)
+    assert loop.length(1e-3) == pytest.approx(1.001, rel=1e-9, abs=0)
+
+
+def test_a_recurrence_is_read_after_its_convolution():
+    columns = {
+        "task": "gdn", "kernel_source": "chunk_gated_delta_rule", "batch_size": "8", "num_tokens": "16384", "num_k_heads": "16",
+        "head_k_dim": "128", "num_v_heads": "64", "head_v_dim": "128", "d_conv": "4", "time_s_per_unit": "0.002",
+    }  # fmt: skip
+    after = predict(row(**columns))
+    assert after.before is not None and after.before < after.power
+    assert predict(row()).before is None

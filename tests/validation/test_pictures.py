@@ -25,7 +25,15 @@ def test_larger_pictures_and_longer_videos_cost_more():
     assert costs == sorted(costs) and len(set(costs)) == len(costs)
 
 
-@pytest.mark.parametrize("model", ["Qwen/Qwen3-VL-32B-Instruct", "Qwen/Qwen3-VL-30B-A3B-Instruct", "Qwen/Qwen3-Omni-30B-A3B-Instruct"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "Qwen/Qwen3-VL-32B-Instruct",
+        "Qwen/Qwen3-VL-30B-A3B-Instruct",
+        "Qwen/Qwen3-Omni-30B-A3B-Instruct",
+        "nvidia/NVIDIA-Nemotron-Nano-12B-v2-VL-BF16",
+    ],
+)
 @pytest.mark.parametrize("kind", ["llm_serving", "multimodal_serving"])
 def test_a_row_that_states_all_counts_and_one_that_does_not_is_reported_apart(model, kind):
     stated = row(model_id=model, kind=kind, n_gpus=2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.validation.routing import rows_by_expert
+from estimator.validation.routing import rows_by_expert, rows_moved
 from estimator.validation.rows import NotPredicted
 
 
@@ -45,3 +45,11 @@ def test_a_power_law_leaves_most_experts_little():
 def test_an_unknown_distribution_is_named():
     with pytest.raises(NotPredicted, match="unknown way: 'uniform'"):
         rows_by_expert("uniform", 8, 8, 1, 1)
+
+
+@given(st.sampled_from([1024, 4096, 16384]), st.integers(2, 8))
+def test_rows_beyond_one_for_a_token_are_moved_only_where_a_power_law_can_exceed_them(tokens, picks):
+    assert rows_moved("balanced", tokens, 128, picks) == 0
+    assert rows_moved("power_law_1.2", tokens, 128, 1) == 0  # one pick: no expert can have more than all tokens
+    assert rows_moved("power_law_1.2", tokens, 8, picks) > 0
+    assert rows_moved("power_law_1.2", 2 * tokens, 8, picks) > rows_moved("power_law_1.2", tokens, 8, picks)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from estimator.run.practice import list_practices
+from estimator.run.transformer import shape_of
 from estimator.validation import systems, training_runs
 from estimator.validation.rows import NotPredicted, Row
 from estimator.validation.training_runs import architecture_for, facts, known_of
@@ -23,6 +24,12 @@ def test_an_unknown_model_is_the_nearest_decoder_scaled_by_its_size():
     model, share = architecture_for("Somebody's 6.5B", 6.5)
     assert 5e9 < model.parameters < 8e9
     assert model.parameters * share == pytest.approx(6.5e9, rel=1e-9, abs=0)
+
+
+def test_another_mixture_of_experts_stands_for_one_that_is_not_bundled():
+    mixture, dense = architecture_for("Somebody's MoE", 2.2, 8.0)[0], architecture_for("Somebody's dense", 2.2, 2.2)[0]
+    assert shape_of(mixture).experts > 1 and shape_of(dense).experts <= 1
+    assert architecture_for("Somebody's MoE", 2.2, 8.0)[1] * mixture.active_parameters == pytest.approx(2.2e9, rel=1e-9, abs=0)
 
 
 def test_the_longest_beginning_decides():
@@ -64,6 +71,15 @@ def test_hours_of_all_devices_are_compared_where_their_number_is_not_published()
     # 1,082,880 device hours (Touvron et al. 2023, table 15), within the 30 % that is asked for
     assert predicted.time == pytest.approx(one.time, rel=0.30, abs=0)
     assert predicted.assumptions
+
+
+def test_a_step_of_llama_405b_uses_the_devices_as_published():
+    predicted = training_runs.predict(
+        row(model_id="Llama-3.1 405B", params_b=405, tokens=15.6e12, hardware="NVIDIA H100-SXM5-80GB", unit="run", accel_hours=30.84e6)
+    )
+    # Grattafiori et al. 2024, table 4: MFU 0.41 on 16,384 H100, tensor 8, pipeline 16, data 128
+    assert predicted.mfu == pytest.approx(0.41, rel=0.06, abs=0)
+    assert predicted.unknown.group == "an input assumed"  # on how many devices batches were small, and how long sequences grew
 
 
 def test_the_scope_decides_what_stands_around_the_devices():

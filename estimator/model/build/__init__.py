@@ -1,6 +1,7 @@
 """Builds architectures: a configuration becomes a module on the meta device, its steps are traced at a few sizes and lifted.
 
     zoo.py        the bundled models' configurations
+    tower.py      vision towers; pictures.py their attention, tiles.py those that look at tiles
     attention.py  how the library's models attend and cache here
     recurrent.py  layers with a state instead of a cache
     served.py     modules that serving engines run differently from the library's reference code

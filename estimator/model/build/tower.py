@@ -1,9 +1,10 @@
 """Vision towers: traced by themselves at a few sizes of pictures, and lifted.
 
 A grid of patches attends to itself alone, so that pictures of one size are a batch; tables of positions are as given, for the host
-makes them.
+makes them. Towers that look at tiles of one size are in tiles.py.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,10 +14,12 @@ from estimator.model.build import zoo
 from estimator.model.build.construct import on_meta
 from estimator.model.build.sampling import lift_step
 from estimator.model.build.steps import SAMPLES, Step
+from estimator.model.build.tiles import LookAtTiles, see_tiles
 from estimator.model.trace import Trace
 from estimator.model.tracing import trace
 from estimator.model.vision import Vision
 
+SHAPES = ("source", "status", "side", "frames", "least", "most", "most_video", "tile", "tiles")
 CORNERS = 4  # exact: neighbours in a plane between which positions are interpolated
 
 
@@ -61,14 +64,27 @@ def see(model: Look, batch: int, tokens: int) -> Trace:
 def tower(name: str, width: int, dtype: torch.dtype) -> Vision:
     """The tower of that name in configs/vision, putting out tokens of the language model's `width`."""
     table = zoo.tower(name)
-    model_class = getattr(transformers, table["model"])
-    visual = on_meta(model_class, model_class.config_class(**table.get("config", {}), out_hidden_size=width), dtype)
-    lifted = lift_step(Look(visual), "see", Step(("batch", "tokens"), see, SAMPLES["inference"]))
-    weights = list(visual.parameters())
+    look, step = (_tiled if "tile" in table else _whole)(table, width, dtype)
+    weights = list(look.parameters())
     return Vision(
         name=name,
         parameters=sum(weight.numel() for weight in weights),
         parameter_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
-        program=lifted.program,
-        **{key: table[key] for key in ("source", "status", "side", "frames", "least", "most", "most_video")},
+        program=lift_step(look, "see", step).program,
+        **{key: table[key] for key in SHAPES if key in table},
     )
+
+
+def _whole(table: Mapping[str, Any], width: int, dtype: torch.dtype) -> tuple[torch.nn.Module, Step]:
+    """A tower that looks at whole pictures, of any size."""
+    made = getattr(transformers, table["model"])
+    visual = on_meta(made, made.config_class(**table.get("config", {}), out_hidden_size=width), dtype)
+    return Look(visual), Step(("batch", "tokens"), see, SAMPLES["inference"])
+
+
+def _tiled(table: Mapping[str, Any], width: int, dtype: torch.dtype) -> tuple[torch.nn.Module, Step]:
+    """A tower that looks at tiles of one size."""
+    made = getattr(transformers, table["model"])
+    visual = on_meta(made, made.config_class(**table.get("config", {}), image_size=table["tile"]), dtype)
+    look = LookAtTiles(visual, table["side"] // visual.config.patch_size, table["projector"], width)
+    return look, Step(("batch",), see_tiles, SAMPLES["inference"])
