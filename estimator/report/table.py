@@ -131,7 +131,7 @@ def capped(estimate: "Estimate") -> str:
     if not points:
         return ""
     how = "and the chip pauses " if any(point.stretch > 1 for point in points) else ""
-    return f"* at the power cap: the clock is lowered {how}to keep {format_si(max(point.power for point in points), 'W')}"
+    return f"* at the power cap: the clock is lowered {how}until the mean is {format_si(max(point.power for point in points), 'W')}"
 
 
 def warnings(estimate: "Estimate") -> list[str]:

@@ -15,7 +15,7 @@ from estimator.validation.prediction import Prediction
 from estimator.validation.protocol import entry_of
 from estimator.validation.rows import Row
 
-STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one lengthMODULE_STACK = "recorded"
+STACK = "compiled"  # a benchmark's loop: launches recorded or queued far ahead, sequences of one length
 MODULE_STACK = "recorded"  # a module of an engine outside its compiler, in a graph
 BENCHMARKS = {
     "gemm": signatures.gemm,
