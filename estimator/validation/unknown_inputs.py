@@ -39,7 +39,7 @@ def unknown_responses(how: Mapping[str, Any], stated: Prediction, predict: Predi
 
 
 def _whole(name: str, value: float) -> Any:
-    return max(round(value), 1) if name in ("devices", "sequence") else value
+    return max(round(value), 1) if name in ("batch", "devices", "sequence") else value
 
 
 def _possible(predict: Predict, how: Mapping[str, Any]) -> Prediction:
