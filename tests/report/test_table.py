@@ -61,7 +61,10 @@ def test_a_phase_that_hides_behind_others_has_joules_but_no_power_of_its_own():
 
 @pytest.mark.parametrize(
     ("stretch", "said"),
-    [(1.0, "* at the power cap: the clock is lowered until the mean is 100 W"), (1.5, "the clock is lowered and the chip pauses until the mean is 100 W")],
+    [
+        (1.0, "* at the power cap: the clock is lowered until the mean is 100 W"),
+        (1.5, "the clock is lowered and the chip pauses until the mean is 100 W"),
+    ],
 )
 def test_a_phase_at_the_power_cap_carries_a_star_that_is_explained(stretch, said):
     text = render(estimate_of(("decode", [entry(1.0)]), point=replace(POINT, capped=True, stretch=stretch)))
