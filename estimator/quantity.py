@@ -45,10 +45,19 @@ def read_quantity(given: Any, unit: str) -> Quantity:
     Raises `InvalidSetting` (also a ValueError) that says which key, unit, status or range is wrong.
     """
     if isinstance(given, Quantity):
-        return given
+        return _in_unit(given, unit)
     if isinstance(given, dict):
         return _read_table(given, unit)
     return Quantity(_number(given, None, unit), unit)
+
+
+def _in_unit(given: Quantity, unit: str) -> Quantity:
+    """A plain number is in the unit that is asked for, as in a file."""
+    if given.unit == unit:
+        return given
+    if given.unit != "1":
+        raise InvalidSetting(f"wrong unit {given.unit!r}: expected {unit!r}")
+    return Quantity(float(given), unit, given.low, given.high, given.source, given.status, given.note)
 
 
 def _read_table(table: dict, unit: str) -> Quantity:

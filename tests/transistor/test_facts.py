@@ -62,6 +62,13 @@ def test_a_quantity_of_another_dimension_is_refused():
         read_quantity("3 V", "Hz")
 
 
+def test_a_number_that_was_read_before_takes_the_unit_that_is_asked_for_and_no_other():
+    plain, volt = read_quantity({"value": 8, "low": 5, "high": 9}, "1"), read_quantity(3, "V")
+    assert (read_quantity(plain, "B/clock").unit, read_quantity(plain, "B/clock").low) == ("B/clock", 5)
+    with pytest.raises(InvalidSetting, match="wrong unit 'V': expected 'Hz'"):
+        read_quantity(volt, "Hz")
+
+
 def test_a_quantity_calculates_as_a_float():
     volt = read_quantity({"value": 800, "unit": "mV", "low": 700, "high": 900, "source": "s", "status": "measured"}, "V")
     assert volt**2 == pytest.approx(0.64, rel=1e-12, abs=0)
