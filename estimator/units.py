@@ -8,7 +8,7 @@ import math
 from estimator.errors import InvalidSetting
 
 PREFIX = {"a": 1e-18, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0,
-          "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}  # fmt: skip
+          "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24}  # fmt: skip
 BINARY_PREFIX = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 BASE = {"J", "W", "s", "Hz", "V", "A", "F", "K", "m", "m2", "B", "bit", "FLOP", "MAC", "transistor", "clock", "g", "1"}
 KELVIN_AT_ZERO_CELSIUS = 273.15
