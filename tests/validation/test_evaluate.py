@@ -75,7 +75,7 @@ def test_a_product_in_narrow_formats_converts_its_input_first():
     [
         ("NVIDIA H100 80GB HBM3 (SXM5)", "h100-sxm"),
         ("NVIDIA A100-SXM4-80GB (p4de, 1 of 8 GPUs used)", "a100-sxm-80gb"),
-        ("NVIDIA V100-PCIe-32GB", "v100-pcie-16gb"),
+        ("NVIDIA V100-PCIe-32GB", "v100-pcie-32gb"),
         ("b200-sxm", "b200-sxm"),
         ("NVIDIA A100 80GB PCIe", "a100-pcie-80gb"),
         ("NVIDIA A100-80GB (cap relative to 250 W)", "a100-sxm-80gb"),  # and not an A10
