@@ -5,7 +5,9 @@ have their own supplies, so their energy per bit does not follow the core voltag
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 from estimator.circuit.arithmetic import full_adders, storage_bits
 from estimator.facts import load_facts
@@ -20,6 +22,9 @@ REGISTERS, SHARED, L2, MEMORY, LINKS = "register file", "shared memory / L1", "L
 
 Counts = dict[tuple[str, str], float]  # (component, event) -> events
 Events = tuple[tuple[str, str, float], ...]  # (component, event, events)
+Pricing = Callable[[Iterable[tuple[str, Any]]], tuple[Any, Any]]
+DRAM_BIT = "dram_bit"
+CYCLE = (("clock_cycle", 1.0),)  # exact: one
 
 
 def count_events(demand: Demand, profile: Profile) -> Counts:
@@ -87,7 +92,7 @@ def _byte_events(demand: Demand) -> Events:
         (SHARED, "shared_bit", (demand.shared_bytes + 2 * demand.transposed_bytes) * BITS_PER_BYTE + l2),
         (L2, "l2_bit", l2),
         (MEMORY, "controller_bit", memory),
-        (MEMORY, "dram_bit", memory),
+        (MEMORY, DRAM_BIT, memory),
     )
 
 
@@ -103,8 +108,28 @@ def event_energy(profile: Profile, voltage: float) -> dict[str, float]:
         "instruction": profile.instruction.capacitance,
         "clock_cycle": profile.clock.tree_capacitance * profile.die.powered_transistors,
     }
-    energy = {event: c * voltage**2 for event, c in capacitance.items()} | {"dram_bit": 1 * profile.memory.energy_per_bit}
+    energy = {event: c * voltage**2 for event, c in capacitance.items()} | {DRAM_BIT: 1 * profile.memory.energy_per_bit}
     share = load_facts("physics/what_if")["data_share"]
     lively = {event: joules * (1 - share[event] * (1 - profile.activity)) for event, joules in energy.items()}
     # what goes over a serial link is scrambled, so it toggles like random data whatever the operands are
     return lively | {link_event(name): 1 * link.energy_per_bit for name, link in profile.links.items()}
+
+
+def priced(profile: Profile) -> Pricing:
+    """Turns events and their counts into (J, F): their energy at a core voltage V is the first and the second times V².
+
+    The first is that of DRAM and links, which have supplies of their own. A profile of arrays gives arrays.
+    """
+    each, beside = event_energy(profile, 1.0), {DRAM_BIT, *map(link_event, profile.links)}
+
+    def parts(counts: Iterable[tuple[str, Any]]) -> tuple[Any, Any]:
+        fixed: Any = 0.0
+        capacitance: Any = 0.0
+        for event, count in counts:
+            if event in beside:
+                fixed = fixed + count * each[event]
+            else:
+                capacitance = capacitance + count * each[event]
+        return fixed, capacitance
+
+    return parts

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from estimator.hardware.events import Counts, event_energy
+from estimator.hardware.events import CYCLE, Counts, Pricing, priced
 from estimator.hardware.roofline import Duration
 from estimator.hardware.schema import Profile
 
@@ -78,17 +78,14 @@ class Together:
 
 def together(profile: Profile, loads: Sequence[Load]) -> Together:
     """`loads` as one."""
-    still, switched = event_energy(profile, 0.0), event_energy(profile, 1.0)
-    spans = tuple([_span(load, still, switched) for load in loads])
+    energy = priced(profile)
+    spans = tuple([_span(load, energy) for load in loads])
     fixed, capacitance = sum([s.launches * s.fixed for s in spans]), sum([s.launches * s.capacitance for s in spans])
-    return Together(spans, fixed, capacitance, switched["clock_cycle"])
+    return Together(spans, fixed, capacitance, energy(CYCLE)[1])
 
 
-def _span(load: Load, still: dict[str, float], switched: dict[str, float]) -> Span:
-    fixed = capacitance = 0.0
-    for (_, event), count in load.counts.items():
-        fixed += count * still[event]
-        capacitance += count * (switched[event] - still[event])
+def _span(load: Load, energy: Pricing) -> Span:
     took = load.duration
     elsewhere = max(took.memory_seconds, took.link_seconds)
-    return Span(load.launches, took.cycles, elsewhere, took.overhead, took.interval, fixed, capacitance)
+    parts = energy((event, count) for (_, event), count in load.counts.items())
+    return Span(load.launches, took.cycles, elsewhere, took.overhead, took.interval, *parts)

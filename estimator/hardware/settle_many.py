@@ -27,7 +27,7 @@ LAUNCHES = "launches"  # likewise, where it holds them
 @dataclass(frozen=True)
 class WorkMany:
     """The kernels of a phase as (kernels, samples): in all their launches the cycles, the seconds and the energy of their events, which
-    at a voltage V is `fixed` + `capacitance` · V², in J and F (see `priced`); where their power may swing (see `swing_many`), also how
+    at a voltage V is `fixed` + `capacitance` · V², in J and F (see `events.priced`); where their power may swing (see `swing_many`), also how
     often each is launched. `tree` is the capacitance of one clock cycle, (samples,).
     """
 
@@ -47,8 +47,13 @@ class WorkMany:
 
     def times(self, clock: Array) -> tuple[Array, Array]:
         """Seconds that all launches take, and in how many of them kernels hold the chip, at `clock` (Hz)."""
+        time, running = self.spans(clock)
+        return time.sum(axis=0), running.sum(axis=0)
+
+    def spans(self, clock: Array) -> tuple[Array, Array]:
+        """The same kernel by kernel."""
         running = np.maximum(self.cycles / clock, self.memory_seconds) + self.overhead
-        return np.maximum(running, self.interval).sum(axis=0), running.sum(axis=0)
+        return np.maximum(running, self.interval), running
 
     def at(self, index: Array) -> "WorkMany":
         """The same kernels for the samples `index` alone."""
@@ -160,8 +165,11 @@ def _slowed(chip: Any, work: WorkMany, high: Array, above: Array) -> tuple[Array
     low = chip.clock.minimum if lowest is None else lowest
     clock = np.array(np.minimum(np.broadcast_to(low, high.shape), high), dtype=float)
     below = _excess(chip, work, clock)
-    paused = _excess(chip, work, clock, 0.0 if lowest is None else -UNLIMITED) > 0
-    if (few := np.flatnonzero(held := below <= 0)).size:
+    held, paused = below <= 0, np.zeros(clock.shape, dtype=bool)
+    if (few := np.flatnonzero(~held)).size:  # no swing, or no cap, is less than the limiter asks for
+        spared = 0.0 if lowest is None else -UNLIMITED
+        paused[few] = _excess(SomeSamples(chip, few), work.at(few), clock[few], spared) > 0
+    if (few := np.flatnonzero(held)).size:
         clock[few] = _at_cap(SomeSamples(chip, few), work.at(few), *(bound[few] for bound in (clock, high, below, above)))
     return clock, held | paused, paused
 

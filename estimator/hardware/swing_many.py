@@ -1,27 +1,10 @@
 """How far power swings about its mean, for many possible chips at once: `load.Together.swing` for arrays."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from estimator.hardware.events import event_energy
 from estimator.hardware.power_many import Array
-
-Pricing = Callable[[Mapping[str, Any]], tuple[Any, Any]]
-CYCLE = {"clock_cycle": 1.0}  # exact: one
-
-
-def priced(chip: Any) -> Pricing:
-    """Turns events into (J, F): their energy at a voltage V is the first and the second times V²."""
-    still, switched = event_energy(chip, 0.0), event_energy(chip, 1.0)
-    beside = {event for event, joules in still.items() if np.any(joules)}  # DRAM and links, which have supplies of their own
-
-    def parts(events: Mapping[str, Any]) -> tuple[Any, Any]:
-        fixed = sum(count * still[event] for event, count in events.items() if event in beside)
-        return fixed, sum(count * switched[event] for event, count in events.items() if event not in beside)
-
-    return parts
 
 
 def swing_many(chip: Any, work: Any, clock: Array, voltage: Array) -> Array:
@@ -29,8 +12,7 @@ def swing_many(chip: Any, work: Any, clock: Array, voltage: Array) -> Array:
     response = chip.power.limiter_response
     if response is None or work.launches is None or len(work.cycles) == 1:
         return np.zeros(clock.shape)
-    running = np.maximum(work.cycles / clock, work.memory_seconds) + work.overhead
-    time = np.maximum(running, work.interval)
+    time, running = work.spans(clock)
     tree = work.tree * clock * (running + (time - running) * chip.clock.gated_share)
     joules, seconds = work.fixed + (work.capacitance + tree) * voltage**2, time.sum(axis=0)
     once = time / np.where(work.launches > 0, work.launches, 1)

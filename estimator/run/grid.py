@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from estimator.hardware.demand import Demand
-from estimator.hardware.events import count_events
+from estimator.hardware.events import CYCLE, count_events, priced
 from estimator.hardware.roofline import duration, fill_cycles
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import WorkMany, settle_many
-from estimator.hardware.swing_many import CYCLE, priced
 from estimator.model.architecture import Architecture
 from estimator.run.engine_kernels import Batch
 from estimator.run.entry import Asked
@@ -101,7 +100,7 @@ def _together(rows: Sequence[dict[str, Any]], many: int, profile: Profile) -> Wo
         return np.array([np.broadcast_to(count * row.get(name, 0.0), many) for row, count in zip(rows, launches)])
 
     elsewhere = np.maximum(table("memory_seconds"), table("link_seconds"))
-    parts = ((*energy(row["events"]), 1.0) for row in rows)
+    parts = ((*energy(row["events"].items()), 1.0) for row in rows)
     fixed, capacitance, times = (
         np.array([np.broadcast_to(count * part, many) for part, count in zip(column, launches)]) for column in zip(*parts)
     )

@@ -14,13 +14,12 @@ import numpy as np
 
 from estimator.errors import EstimatorError
 from estimator.hardware.demand import Demand
-from estimator.hardware.events import each_event
+from estimator.hardware.events import CYCLE, Pricing, each_event, priced
 from estimator.hardware.operating_point import Load
 from estimator.hardware.power_many import idle_power_many
 from estimator.hardware.roofline import PASSAGES, core_cycles, exchange_seconds, fill_cycles, memory_seconds
 from estimator.hardware.schema import Profile
 from estimator.hardware.settle_many import COLUMNS, LAUNCHES, PointMany, WorkMany, settle_phases
-from estimator.hardware.swing_many import CYCLE, Pricing, priced
 from estimator.quantity import Quantity
 from estimator.run.entry import HOST, WAITING
 from estimator.run.meter import Meter
@@ -199,11 +198,9 @@ def _work(basis: Basis, chip: Any, stack: Any, energy: Pricing, size: int) -> Wo
     columns: Any = np.empty((len(names), len(alike), size))
     for index, ((kind, stated), count) in enumerate(alike.items()):
         demand = replace(stated, **_slowed(stated, kind, basis.stack, _terms(kind, stack, basis.sequences)))
-        events: dict[str, Any] = {}
-        for _, event, number in each_event(demand, chip):
-            events[event] = events.get(event, 0.0) + number
+        parts = energy((event, number) for _, event, number in each_event(demand, chip))
         gaps = demand.exposed * demand.overhead, demand.exposed * demand.interval
-        for column, part in zip(columns, (_cycles(demand, chip), _elsewhere(demand, chip), *gaps, *energy(events), 1.0)):
+        for column, part in zip(columns, (_cycles(demand, chip), _elsewhere(demand, chip), *gaps, *parts, 1.0)):
             column[index] = count * part
     return WorkMany(**dict(zip(names, columns)), tree=np.broadcast_to(energy(CYCLE)[1], size))
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pytest import approx
 
 from estimator.hardware.catalogue import load_profile
+from estimator.hardware.events import CYCLE, priced
 from estimator.hardware.settle_many import PointMany, WorkMany, settle_many, settle_phases
 from estimator.hardware.some_samples import SomeSamples
-from estimator.hardware.swing_many import CYCLE, priced
 from estimator.run.uncertainty_samples import Sampled, Sampler
 
 SAMPLES = 128
@@ -29,7 +29,7 @@ def work(kernels, adders=2e17):
     """Kernels of so many milliseconds at 1.5 GHz: from none, which idles, to what no cap lets run at full clock."""
     seconds = 1e-3 * np.array(kernels)[:, None] * np.ones(SAMPLES)
     energy = priced(PROFILE)
-    _, capacitance = energy({"full_adder": adders * seconds})
+    _, capacitance = energy([("full_adder", adders * seconds)])
     return WorkMany(
         1.5e9 * seconds, seconds / 2, 0 * seconds, 0 * seconds, 0 * seconds, capacitance, np.broadcast_to(energy(CYCLE)[1], SAMPLES)
     )

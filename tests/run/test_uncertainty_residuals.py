@@ -64,7 +64,7 @@ def test_both_levels_hold_what_they_say_whatever_bias_spread_and_tail(bias, spre
     table = Table(truths)
     factor = fit(table)
     assert 0.85 <= table.inside(factor, 0.9) <= 0.95
-    assert 0.4 <= table.inside(factor, 0.5) <= 0.6
+    assert 0.42 <= table.inside(factor, 0.5) <= 0.58
 
 
 def test_a_least_factor_wider_than_the_errors_holds_no_more_rows_than_it_must():

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from estimator.hardware.events import CYCLE, priced
 from estimator.hardware.power_many import idle_power_many
 from estimator.hardware.settle_many import COLUMNS, WorkMany, settle_many
-from estimator.hardware.swing_many import CYCLE, priced
 from estimator.quantity import Quantity
 from estimator.run.uncertainty_propagation import bases_of, price_many, quantities_of
 from estimator.run.uncertainty_samples import Sampled, Sampler
@@ -107,5 +107,5 @@ def _spread(given: Switched, chip: Any, size: int) -> WorkMany:
     """The same for many chips: `Prediction.energy_in` for arrays."""
     running, elapsed, events = given
     energy = priced(chip)
-    columns = zip(COLUMNS, (0.0, running, 0.0, elapsed, *energy(events)))
+    columns = zip(COLUMNS, (0.0, running, 0.0, elapsed, *energy(events.items())))
     return WorkMany(**{name: np.broadcast_to(part, (1, size)) for name, part in columns}, tree=np.broadcast_to(energy(CYCLE)[1], size))
