@@ -18,6 +18,7 @@ from difflib import get_close_matches
 
 OFFERED = 5  # exact: how many names a message offers
 LIKENESS = 0.4  # exact: how alike they must be, as difflib counts
+WARNING = "WARNING: "  # begins a note of what may make an answer wrong, which is no error
 
 
 class EstimatorError(Exception):

@@ -27,7 +27,7 @@ LAUNCHES = "launches"  # likewise, where it holds them
 @dataclass(frozen=True)
 class WorkMany:
     """The kernels of a phase as (kernels, samples): in all their launches the cycles, the seconds and the energy of their events, which
-    at a voltage V is `fixed` + `capacitance` · V², in J and F (see `events.priced`); where their power may swing (see `swing_many`), also how
+    at a voltage V is `fixed` + `capacitance` · V², in J and F (see `priced`); where their power may swing (see `swing_many`), also how
     often each is launched. `tree` is the capacitance of one clock cycle, (samples,).
     """
 

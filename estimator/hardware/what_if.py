@@ -7,10 +7,10 @@ the result says in words what was changed; the report prints it.
 from math import inf, nextafter
 from typing import Any
 
-from estimator.errors import Infeasible, InvalidSetting, unknown_name
+from estimator.errors import WARNING, Infeasible, InvalidSetting, unknown_name
 from estimator.facts import load_facts
 from estimator.hardware.schema import Profile
-from estimator.hardware.what_if_change import WARNING, changed, given, share
+from estimator.hardware.what_if_change import changed, given, share
 from estimator.hardware.what_if_clock import clocked
 from estimator.transistor.leakage import power_gated
 from estimator.units import KELVIN_AT_ZERO_CELSIUS

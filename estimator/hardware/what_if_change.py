@@ -7,7 +7,6 @@ from estimator.hardware.schema import Profile
 from estimator.quantity import Quantity, read_quantity
 
 GIVEN = "set by a what-if"
-WARNING = "WARNING: "
 
 
 def changed(profile: Profile, label: str, words: str, *more: str, **sections: Any) -> Profile:

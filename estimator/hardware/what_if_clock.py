@@ -3,10 +3,10 @@
 from math import inf, nextafter
 from typing import Any
 
-from estimator.errors import Infeasible
+from estimator.errors import WARNING, Infeasible
 from estimator.hardware.power import voltage_at
 from estimator.hardware.schema import Profile
-from estimator.hardware.what_if_change import WARNING, changed, given
+from estimator.hardware.what_if_change import changed, given
 from estimator.quantity import Quantity
 from estimator.transistor.delay import clock_frequency, gain_through
 from estimator.units import format_si

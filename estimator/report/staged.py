@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from estimator.errors import WARNING
 from estimator.report.estimate import Estimate
 from estimator.run.facility import Footprint
 from estimator.run.meter import Meters, added
@@ -51,7 +52,7 @@ def _assumptions(stages: Mapping[str, Estimate]) -> tuple[str, ...]:
 
 
 def _said(name: str, text: str) -> str:
-    warning = "WARNING: " if text.startswith("WARNING: ") else ""
+    warning = WARNING if text.startswith(WARNING) else ""
     return f"{warning}stage {name}: {text.removeprefix(warning)}"
 
 

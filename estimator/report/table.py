@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from estimator.errors import WARNING
 from estimator.report.cuts import NAMES, Table, tables
 from estimator.report.interval import contributors, figures, spread
 from estimator.run.diffusion import Diffusion
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from estimator.report.estimate import Estimate
 
 WIDTH = 100  # exact: columns of running text
-WARNING = "WARNING: "
 AMOUNTS = ("batch", "prompt_tokens", "output_tokens", "cached_tokens", "requests", "sequence_tokens", "optimizer", "steps")
 
 

@@ -97,14 +97,13 @@ def gathered_rate(kernel: Kernel, stack: Stack) -> Any:
 
 def promotions(kernel: Kernel) -> float:
     """Accumulators × blocks of k whose scales are wide floats, which matrix units do not apply."""
-    scales = [(scale, signature) for signature in kernel.signatures if (scale := signature.get("scale_a")) is not None]
-    return sum(signature.outputs[0].elements * scale.shape[-1] for scale, signature in scales if _blocks(scale) and scale.format == "fp32")
+    return sum(s.outputs[0].elements * s["scale_a"].shape[-1] for s in kernel.signatures if _is_promoted(s))
 
 
-def _is_wide(signature: Signature) -> bool:
-    """Whether scales are wide floats, which the matrix units do not apply: lanes do, between matrix instructions."""
+def _is_promoted(signature: Signature) -> bool:
+    """Whether scales by blocks are wide floats, which the matrix units do not apply: lanes do, between matrix instructions."""
     scale = signature.get("scale_a")
-    return scale is not None and scale.format == "fp32"
+    return _blocks(scale) and scale.format == "fp32"
 
 
 def _blocks(scale: TensorSpec | None) -> bool:
@@ -172,7 +171,7 @@ def _matrix_traffic(kernel: Kernel, work: Work, unit: str, number_format: str, p
     scaled = _blocks(kernel.signatures[0].get("scale_a"))
     products = side_by_side(work.products) if len(kernel.signatures) > 1 else work.products
     if kernel.signatures[0].op in GROUPED:
-        scaled = scaled and _is_wide(kernel.signatures[0])
+        scaled = _is_promoted(kernel.signatures[0])
         ragged, tile = kernel.signatures[0].get("zipf") is not None, kernel.signatures[0].get("tile_rows")
         cut = grouped_tiling(products, width, profile, speed, ragged, scaled, tile)
     else:

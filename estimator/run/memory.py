@@ -1,6 +1,6 @@
 """Does it fit? What a run must keep in device memory, and a plain warning where that is more than there is."""
 
-from estimator.errors import InvalidSetting
+from estimator.errors import WARNING, InvalidSetting
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
 from estimator.run.parallel import Parallel
@@ -17,7 +17,7 @@ def shortfall(profile: Profile, parts: dict[str, float]) -> list[str]:
         return []
     listed = ", ".join(f"{name} {format_si(size, 'B')}" for name, size in parts.items() if size)
     return [
-        f"WARNING: does not fit: needs {format_si(needed, 'B')} ({listed}) and {profile.name} has "
+        f"{WARNING}does not fit: needs {format_si(needed, 'B')} ({listed}) and {profile.name} has "
         f"{format_si(float(profile.memory.capacity), 'B')}, {format_si(missing, 'B')} too little; "
         "the figures are for a device with enough memory"
     ]

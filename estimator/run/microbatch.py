@@ -25,6 +25,7 @@ EXTENSIVE = (
     "mac_slots",
     "mac_padding",
     "vector_ops",
+    "vector_waits",
     "special_ops",
     "integer_ops",
     "shared_bytes",

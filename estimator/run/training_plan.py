@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from estimator.errors import Infeasible, InvalidSetting
+from estimator.errors import WARNING, Infeasible, InvalidSetting
 from estimator.hardware.cluster import Cluster, cluster_of, load_cluster
 from estimator.hardware.schema import Profile
 from estimator.model.architecture import Architecture
@@ -128,7 +128,7 @@ def notes_of(shape: Shape, run: Training, site: Site, memory: dict[str, float]) 
         + (", sequence parallelism" if site.parallel.tensor > 1 and splits_tokens(run, site) else "")
     ]
     if not shape.model.saved:
-        notes.append(f"WARNING: what {shape.model.name} keeps for backward is not known and not in its memory")
+        notes.append(f"{WARNING}what {shape.model.name} keeps for backward is not known and not in its memory")
     if run.recompute != "none":
         notes.append(_spared(shape, run, site, memory))
     if site.parallel.devices > 1:

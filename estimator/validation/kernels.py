@@ -11,6 +11,7 @@ from estimator.run.stack import load_stack
 from estimator.validation import latent, recurrent, signatures, streams
 from estimator.validation.hardware import profile_of
 from estimator.validation.meter import Lagging, loop_of, paused_power
+from estimator.validation.native import is_native
 from estimator.validation.prediction import Prediction
 from estimator.validation.protocol import entry_of
 from estimator.validation.rows import Row
@@ -51,7 +52,7 @@ def predict(row: Row) -> Prediction:
 
 def stack_of(row: Row) -> str:
     """The software stack of a row: modules of vLLM are called outside its compiler."""
-    return MODULE_STACK if row.text("task").endswith("_module") and row.text("framework").upper().startswith("VLLM") else STACK
+    return MODULE_STACK if is_native(row) else STACK
 
 
 def _earlier(row: Row, profile: Profile, entry: Mapping[str, Any]) -> tuple[float, float]:

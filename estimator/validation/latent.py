@@ -51,7 +51,7 @@ def latent_module(row: Row) -> Kernels:
     batch, heads = row.whole("batch_size"), row.whole("num_heads")
     decodes = _decodes(row)
     tokens = batch * (1 if decodes else row.whole("input_len"))
-    alone = row.text("framework").upper().startswith("VLLM")  # its module is called outside the compiler
+    alone = native.is_native(row)
     down = _linear(tokens, QUERY_LATENT + LATENT + ROTARY, WIDTH, compute)
     up = _linear(tokens, heads * (HEAD + ROTARY), QUERY_LATENT, compute)
     before = (*down, *_native(heads, tokens, up, cache)) if alone else (down[0], _norms(tokens), *down[1:], *up)

@@ -6,6 +6,12 @@ default configuration and called as it is runs `forward_native` of RMSNorm and o
 
 from estimator.model.work import Kernel, Signature, TensorSpec
 from estimator.run.stack import ROW_PASS
+from estimator.validation.rows import Row
+
+
+def is_native(row: Row) -> bool:
+    """Whether a row is a module of vLLM, which is called outside its compiler."""
+    return row.text("task").endswith("_module") and row.text("framework").upper().startswith("VLLM")
 
 
 def norm(tokens: float, size: float) -> tuple[Kernel, ...]:

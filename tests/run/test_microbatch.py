@@ -1,11 +1,15 @@
 """What a device computes of a micro-batch: what sequence parallelism divides, and passes of a loss that is not fused."""
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimator import Parallel, Training, load_architecture, load_profile
 from estimator.hardware.demand import Demand
+from estimator.hardware.events import count_events
+from estimator.hardware.roofline import core_cycles
 from estimator.quantity import Quantity
 from estimator.run.known import Known
 from estimator.run.microbatch import Piece, demands_of, divided
@@ -14,7 +18,10 @@ from estimator.run.training_parallel import step_phases
 from estimator.run.training_plan import site_of
 from estimator.run.transformer import shape_of
 
-A100 = load_profile("A100")
+A100, B200 = load_profile("A100"), load_profile("B200")
+ENDS = ("macs", "mac_slots", "padding", "ops", "waits", "bytes")
+# all that grows with the work but what goes over links, whose exchanges are worked out for each rank
+WORK = [one.name for one in fields(Demand) if one.name.endswith(ENDS) and "link" not in one.name]
 LLAMA = shape_of(load_architecture("llama-2-7b"))
 
 
@@ -76,3 +83,11 @@ def test_padding_of_experts_tiles_is_cut_over_ranks_like_the_products_it_pads(ra
     whole = Demand(macs=1e9, mac_slots=2e9, mac_padding=1e9)
     mine = divided(whole, ranks)
     assert mine.mac_padding / mine.macs == pytest.approx(whole.mac_padding / whole.macs, rel=1e-9, abs=0)
+
+
+@given(st.lists(st.floats(1e3, 1e12), min_size=len(WORK), max_size=len(WORK)), st.integers(2, 64))
+def test_a_share_of_the_work_takes_that_share_of_every_unit_and_event(amounts, parts):
+    whole = Demand(mac_format="bf16", **dict(zip(WORK, amounts)))
+    mine = divided(whole, parts)
+    for asked in (lambda demand: core_cycles(demand, B200), lambda demand: count_events(demand, B200)):
+        assert asked(mine) == pytest.approx({name: amount / parts for name, amount in asked(whole).items()}, rel=1e-9, abs=0)

@@ -15,8 +15,8 @@ from torch import nn
 from estimator.model.lift import lift
 from estimator.model.tracing import trace
 from estimator.model.work import Kernel
-from estimator.validation.networks.pictures import shufflenet
 from estimator.validation.networks.recommender import neumf
+from estimator.validation.networks.shufflenet import shufflenet
 from estimator.validation.networks.speech import deepspeech2
 
 SAMPLED, CHECKED = (5, 7), 11  # exact: any batch sizes do; two fix a straight line and a third checks it
