@@ -37,7 +37,7 @@ def at(
     needs is held and costs energy. The clock is the highest: a power cap may still lower it, as on the real part.
     `power_limit` (W); a cap that the driver would refuse is computed with a warning.
     `temperature` (K) holds the junction; `ambient` (K) and `thermal_resistance` (K/W) let it find its balance instead.
-    `activity`: how often operand bits toggle: "random" (1), "zeros" (0), "ones", "weights", "queries" or a number up to 2.
+    `activity`: how often operand bits toggle: "random" (1), "zeros" (0), "ones", "weights" or a number up to 2.
     `clock_gating`: share of the clock tree that stands still while no kernel runs. `power_gating`: share of the leaking
     transistors behind sleep switches that are off.
 

@@ -4,7 +4,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,8 @@ def protocol_of(row: Row) -> dict[str, Any]:
 
 
 def entry_of(row: Row, kind: str) -> dict[str, Any]:
-    """The first entry of a list of the row's protocol whose columns all match (as beginnings of words); empty where none does.
-
-    An entry may ask that the product of the numbers in some columns (`of`) is `least` or more.
-    """
-    return next((entry for entry in protocol_of(row).get(kind, ()) if _matches(row, entry["columns"]) and _reaches(row, entry)), {})
+    """The first entry of a list of the row's protocol whose columns all match (as beginnings of words); empty where none does."""
+    return next((entry for entry in protocol_of(row).get(kind, ()) if _matches(row, entry["columns"])), {})
 
 
 def stated(row: Row) -> Row:
@@ -34,10 +30,6 @@ def stated(row: Row) -> Row:
 
 def _matches(row: Row, columns: Mapping[str, str]) -> bool:
     return all(row.text(column).upper().startswith(value.upper()) for column, value in columns.items())
-
-
-def _reaches(row: Row, entry: Mapping[str, Any]) -> bool:
-    return prod(row.number(column, 0.0) for column in entry.get("of", ())) >= entry.get("least", 0)
 
 
 @cache

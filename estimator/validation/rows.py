@@ -3,7 +3,7 @@
 Columns of the tidy schema. Needed: `row_id`, `kind`, `hardware`, `unit` and at least one of `energy_j_per_unit`,
 `time_s_per_unit`, `avg_power_w`. All measured columns are in SI units per `unit` (token, image, call, epoch, …; the unit
 "second" makes the energy a power in W). `kind` and `task` say what was run, and the suite that predicts it says which other
-columns it reads; `operands` (random, zeros, ones, queries) is what the tensors held, random where nothing is said. Reported
+columns it reads; `operands` (random, zeros, ones) is what the tensors held, random where nothing is said. Reported
 apart from the scores: `stall_flag`, `host_bound_flag`, `split` = dev_hostbound or timecheck_only, and a `trust` that begins with C or D.
 """
 

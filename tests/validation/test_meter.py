@@ -96,13 +96,6 @@ def test_every_fitted_pause_has_a_source_and_lies_in_its_range():
         assert entry["source"]
 
 
-def test_a_cache_that_nobody_wrote_is_read_as_zeros_where_it_is_large():
-    columns = {"task": "context_attention", "precision": "bfloat16/kv bfloat16", "kernel_source": "vllm_flash_attn", "num_kv_heads": "8"}
-    small, large = row(**columns, batch_size="1", input_len="8192"), row(**columns, batch_size="16", input_len="8192")
-    assert stated(small).text("operands") == "" and stated(large).text("operands") == "queries"
-    assert stated(replace(large, columns={**large.columns, "framework": "TRTLLM 1.3"})).text("operands") == ""
-
-
 @given(st.floats(1e-5, 0.5), st.floats(0, 1), st.floats(0, 2))
 def test_pauses_and_the_loop_between_them_fill_at_most_a_reading(call, pause, before):
     loop = replace(LOOP, pause=pause, before=before)
